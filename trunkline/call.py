@@ -1,0 +1,206 @@
+"""The data that travels through the pipeline: operations, deployments, calls, answers.
+
+Operation    a kind of call, one row of the table in `operations.py`
+Deployment   one entry of `model_list`, ready to be called
+Call         one request of a client, from the door to the answer
+Attempt      one try of a call on one deployment
+Answer       what goes back to the client: bytes, or chunks as they arrive
+Usage        what a call consumed
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import IO, Any, Literal
+
+from .errors import ProviderError
+
+Headers = list[tuple[str, str]]
+"""Header names in lower case with their values, in the order in which they are sent."""
+
+
+class Wire(StrEnum):
+    """The format in which an API is spoken: its bodies, its streams and its errors."""
+
+    OPENAI = "openai"
+    ANTHROPIC = "anthropic"
+    GOOGLE = "google"
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A kind of call. Endpoints, documentation and both lanes are made from it.
+
+    name: what the operation is called in logs, headers and metrics ("chat").
+    wire: the format that clients of these paths speak.
+    method: the HTTP method.
+    paths: path templates; `{model}` is the model group, other names are object ids, `{x:path}`
+        spans slashes.
+    upstream: path below a provider's base URL that speaks the same wire, with the same names in
+        braces; empty when there is none.
+    function: LiteLLM's async function for it; empty when LiteLLM has none.
+    body: how the request's body is encoded.
+    model: where the model group stands.
+    usage: which reader learns the usage from the answer (see `providers/usage.py`).
+    stateful: whether it reads or creates objects that live with the provider's account.
+    streams: whether the answer may be a stream of server-sent events.
+    summary: one line for the API's documentation.
+    """
+
+    name: str
+    wire: Wire
+    method: str
+    paths: tuple[str, ...]
+    upstream: str = ""
+    function: str = ""
+    body: Literal["json", "multipart", "none", "raw"] = "json"
+    model: Literal["body", "path", "query", "none"] = "body"
+    usage: Literal["openai", "responses", "anthropic", "google", "none"] = "none"
+    stateful: bool = False
+    streams: bool = False
+    summary: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Deployment:
+    """One entry of `model_list`: a provider, its parameters, its credentials.
+
+    id: `model_info.id`, else a digest of the entry; stable between starts.
+    group: the `model_name` that clients ask for; may hold a wildcard (`openai/*`).
+    model: `litellm_params.model` as it is written ("azure/my-gpt-4o").
+    provider: LiteLLM's name for the provider ("azure"); empty when only LiteLLM can tell.
+    upstream_model: the model as the provider knows it ("my-gpt-4o").
+    params: `litellm_params` with `os.environ/` references resolved.
+    info: `model_info`.
+    missing: environment variables that the entry names and that are not set; a deployment that
+        misses any is never a candidate.
+    timeout, stream_timeout: seconds.
+    rpm, tpm: requests and tokens a minute that the deployment can take.
+    """
+
+    id: str
+    group: str
+    model: str
+    provider: str
+    upstream_model: str
+    params: Mapping[str, Any]
+    info: Mapping[str, Any]
+    missing: tuple[str, ...] = ()
+    order: int | None = None
+    weight: float | None = None
+    rpm: int | None = None
+    tpm: int | None = None
+    max_parallel_requests: int | None = None
+    timeout: float | None = None
+    stream_timeout: float | None = None
+    tags: tuple[str, ...] = ()
+
+    @property
+    def label(self) -> str:
+        """What logs, headers and errors call the deployment."""
+        return f"{self.model} ({self.id})"
+
+
+@dataclass(slots=True)
+class Usage:
+    """What a call consumed, in the provider's own figures; None where it gave none."""
+
+    input_tokens: int | None = None
+    output_tokens: int | None = None
+    cached_tokens: int | None = None
+    cache_creation_tokens: int | None = None
+    reasoning_tokens: int | None = None
+    raw: Mapping[str, Any] | None = None
+
+    @property
+    def total_tokens(self) -> int:
+        return (self.input_tokens or 0) + (self.output_tokens or 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Upload:
+    """One file part of a multipart request, spooled to disk when it is large."""
+
+    field: str
+    filename: str
+    content_type: str
+    file: IO[bytes]
+    path: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Timeouts:
+    """How long an attempt may take, in seconds.
+
+    total: until the whole answer is there; for a stream, until its first chunk.
+    idle: the longest silence between two chunks of a stream.
+    """
+
+    total: float
+    idle: float
+
+
+@dataclass(slots=True)
+class Attempt:
+    """One try of a call on one deployment, and how it ended."""
+
+    deployment: Deployment
+    started: float
+    ended: float | None = None
+    error: ProviderError | None = None
+
+
+@dataclass(slots=True)
+class Call:
+    """One request of a client.
+
+    id: the call's id, also the answer's `x-trunkline-call-id`.
+    operation: the row of the operations table.
+    group: the model group asked for; empty where the operation names none.
+    body: the decoded JSON object, or the plain fields of a multipart form.
+    raw: the request's bytes where they are forwarded as they came.
+    uploads: the files of a multipart form.
+    path: values of the path template's names.
+    query: query parameters to hand on, without credentials.
+    headers: the client's headers, lower-case names, without credentials.
+    stream: whether the client asked for a stream.
+    timeout: seconds that the client allows, from its request; None for the configured one.
+    started: when the request arrived, seconds of the monotonic clock.
+    """
+
+    id: str
+    operation: Operation
+    group: str
+    body: dict[str, Any]
+    started: float
+    raw: bytes = b""
+    uploads: tuple[Upload, ...] = ()
+    path: Mapping[str, str] = field(default_factory=dict)
+    query: Headers = field(default_factory=list)
+    headers: Mapping[str, str] = field(default_factory=dict)
+    stream: bool = False
+    timeout: float | None = None
+    num_retries: int | None = None
+    tags: tuple[str, ...] = ()
+    attempts: list[Attempt] = field(default_factory=list)
+    fallbacks: int = 0
+    usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(slots=True)
+class Answer:
+    """What goes back to the client.
+
+    headers: the provider's headers that clients read (content type, rate limits, request id).
+    body: the whole body; unused when `chunks` is set.
+    chunks: the body as it arrives. Iterating raises `ProviderError` when the provider dies;
+        closing the iterator cancels the provider's request.
+    """
+
+    status: int
+    headers: Headers
+    body: bytes = b""
+    chunks: AsyncIterator[bytes] | None = None

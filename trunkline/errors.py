@@ -1,0 +1,162 @@
+"""The errors that reach users.
+
+    GatewayError                  carries status, message, type, code and param
+    ├── InvalidRequest       400   the request is malformed; `param` names what is wrong
+    ├── AuthenticationFailed 401
+    ├── PermissionDenied     403
+    ├── NotFound             404
+    ├── MethodNotAllowed     405
+    ├── RequestTooLarge      413
+    ├── NoDeployment     429/503   every deployment is cooling down, full or unusable
+    └── ProviderError              what a provider answered, or that it didn't; see `kind`
+    ConfigError                    the configuration file can't be served: where and why
+
+`api/errors.py` turns them into the shape of the API that was called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+
+class GatewayError(Exception):
+    """An error with an answer.
+
+    status: HTTP status. type, code, param: as in OpenAI's error object.
+    retry_after: seconds after which a retry makes sense; None where it doesn't.
+    """
+
+    status = 500
+    type = "api_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        param: str | None = None,
+        code: str | None = None,
+        retry_after: float | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.param = param
+        self.code = code
+        self.retry_after = retry_after
+
+
+class InvalidRequest(GatewayError):
+    status = 400
+    type = "invalid_request_error"
+
+
+class AuthenticationFailed(GatewayError):
+    status = 401
+    type = "authentication_error"
+
+
+class PermissionDenied(GatewayError):
+    status = 403
+    type = "permission_error"
+
+
+class NotFound(GatewayError):
+    status = 404
+    type = "not_found_error"
+
+
+class MethodNotAllowed(GatewayError):
+    status = 405
+    type = "invalid_request_error"
+
+
+class RequestTooLarge(GatewayError):
+    status = 413
+    type = "invalid_request_error"
+
+
+class NoDeployment(GatewayError):
+    """No deployment of the group can take the call now.
+
+    Full or cooling down is 429 with `retry_after`; nothing usable at all is 503.
+    """
+
+    def __init__(
+        self, message: str, *, status: int = 429, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message, code="no_deployment_available", retry_after=retry_after)
+        self.status = status
+        self.type = "rate_limit_error" if status == 429 else "service_unavailable_error"
+
+
+class ErrorKind(StrEnum):
+    """What went wrong at a provider; retries, cooldowns and fallbacks are decided by it."""
+
+    BAD_REQUEST = "bad_request"
+    CONTEXT_WINDOW = "context_window_exceeded"
+    CONTENT_POLICY = "content_policy_violation"
+    AUTHENTICATION = "authentication"
+    PERMISSION = "permission"
+    NOT_FOUND = "not_found"
+    TIMEOUT = "timeout"
+    RATE_LIMIT = "rate_limit"
+    INTERNAL = "internal_server"
+    UNAVAILABLE = "service_unavailable"
+    CONNECTION = "connection"
+    MALFORMED = "malformed_answer"
+
+
+class ProviderError(GatewayError):
+    """What a provider answered, or that it didn't.
+
+    kind: the class of the failure.
+    status: the provider's HTTP status, or the one that a client is given in its absence
+        (408 timeout, 502 malformed answer, 503 connection).
+    detail: the provider's own error object, to pass on; None where there is none.
+    headers: the provider's headers that matter to a client (`retry-after`, rate limits).
+    """
+
+    def __init__(
+        self,
+        kind: ErrorKind,
+        message: str,
+        *,
+        status: int,
+        type: str = "api_error",
+        param: str | None = None,
+        code: str | None = None,
+        retry_after: float | None = None,
+        detail: Mapping[str, Any] | None = None,
+        headers: tuple[tuple[str, str], ...] = (),
+    ) -> None:
+        super().__init__(message, param=param, code=code, retry_after=retry_after)
+        self.kind = kind
+        self.status = status
+        self.type = type
+        self.detail = detail
+        self.headers = headers
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where something stands in the configuration: file, line (from 1) and path of keys."""
+
+    file: str
+    line: int
+    path: str
+
+    def __str__(self) -> str:
+        return f"{self.file}:{self.line}: {self.path}" if self.path else f"{self.file}:{self.line}"
+
+
+class ConfigError(Exception):
+    """The configuration can't be served.
+
+    problems: every fault that was found, each with its place.
+    """
+
+    def __init__(self, *problems: tuple[Place, str]) -> None:
+        self.problems = problems
+        super().__init__("\n".join(f"{place}: {message}" for place, message in problems))
