@@ -1,0 +1,69 @@
+"""Providers on loopback: real HTTP and WebSocket servers that speak their true wire formats.
+
+`server.FakeProvider` is what they share, `faults` is what can go wrong, `script` is what they say.
+"""
+
+from .faults import (
+    ContentPolicyViolation,
+    ContextWindowExceeded,
+    CutAfterHeaders,
+    CutBeforeHeaders,
+    CutMidStream,
+    Delay,
+    EmptyBody,
+    ErrorEventMidStream,
+    Fault,
+    Fragmented,
+    Hang,
+    Hold,
+    HtmlErrorPage,
+    HugeAnswer,
+    InvalidApiKey,
+    MalformedJson,
+    ModelNotFound,
+    RateLimitHeaders,
+    SlowDrip,
+    Status,
+    WrongContentType,
+)
+from .openai import FakeCompatible, FakeOpenAI
+from .recorded import Part, Recorded
+from .script import Script, Tokens, ToolCall
+from .server import FakeProvider
+
+PROVIDERS: dict[str, type[FakeProvider]] = {
+    kind.name: kind for kind in (FakeOpenAI, FakeCompatible)
+}
+
+__all__ = [
+    "PROVIDERS",
+    "ContentPolicyViolation",
+    "ContextWindowExceeded",
+    "CutAfterHeaders",
+    "CutBeforeHeaders",
+    "CutMidStream",
+    "Delay",
+    "EmptyBody",
+    "ErrorEventMidStream",
+    "FakeCompatible",
+    "FakeOpenAI",
+    "FakeProvider",
+    "Fault",
+    "Fragmented",
+    "Hang",
+    "Hold",
+    "HtmlErrorPage",
+    "HugeAnswer",
+    "InvalidApiKey",
+    "MalformedJson",
+    "ModelNotFound",
+    "Part",
+    "RateLimitHeaders",
+    "Recorded",
+    "Script",
+    "SlowDrip",
+    "Status",
+    "Tokens",
+    "ToolCall",
+    "WrongContentType",
+]
