@@ -1,0 +1,90 @@
+# Everything that the project can be told to do; `make help` lists it.
+#
+# One environment, .venv, grows in two stages: what serving needs, and on top of it what
+# developing needs. Each is installed again when its lock changes; `make clean` starts anew.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+
+PYTHON ?= python3
+CONFIG ?= examples/quickstart/config.yaml
+HOST ?= 127.0.0.1
+PORT ?= 4000
+WORKERS ?= 1
+# Further arguments: PYTEST="tests/unit -k retry", BENCH="--help", ACCEPTANCE="--run", LOCK="--upgrade"
+PYTEST ?=
+BENCH ?=
+ACCEPTANCE ?=
+LOCK ?=
+
+BIN := .venv/bin
+SERVE := .venv/.serve
+DEV := .venv/.dev
+NODE := $(if $(wildcard tests/node/package.json),tests/node/node_modules/.installed)
+
+install := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
+compile := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-annotate --custom-compile-command "make lock" $(LOCK)
+
+.PHONY: help run test check format bench acceptance smoke lock clean
+
+help: ## List the commands
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
+
+run: $(SERVE) ## Serve CONFIG (examples/quickstart/config.yaml) on HOST:PORT (127.0.0.1:4000)
+	@exec $(BIN)/trunkline serve --config $(CONFIG) --host $(HOST) --port $(PORT) --workers $(WORKERS)
+
+test: $(DEV) $(NODE) ## Run the whole test suite
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST)
+
+check: $(DEV) ## Check format, lint, types, import layers and portability
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python -m tools.check_portable
+
+format: $(DEV) ## Format the code and mend what the linter can
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(DEV) ## Measure against other gateways; writes bench/results/
+	@$(BIN)/python -m bench $(BENCH)
+
+acceptance: $(DEV) ## List the 93 criteria with the tests that show each, and what is uncovered
+	@$(BIN)/python -m tests.acceptance $(ACCEPTANCE)
+
+smoke: $(SERVE) ## Start `make run`, ask it what the README asks, and stop it
+	@$(BIN)/python -m tools.smoke
+
+lock: $(DEV) ## Lock the dependencies anew; LOCK=--upgrade moves them to their newest versions
+	@$(compile) pyproject.toml --output-file requirements/serve.txt
+	@$(compile) pyproject.toml --extra dev --constraint requirements/serve.txt --output-file requirements/dev.txt
+	@echo hatchling | $(compile) - --constraint requirements/dev.txt --output-file requirements/build.txt
+
+clean: ## Remove the environment and everything built
+	rm -rf .venv build dist tests/node/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis
+
+$(BIN)/python:
+	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Trunkline needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || tools/apt-install python3-venv
+	@$(PYTHON) -m venv .venv
+
+# Locked files first, so that building the package itself asks no registry for anything.
+$(SERVE): requirements/serve.txt requirements/build.txt pyproject.toml | $(BIN)/python
+	@echo "Installing what serving needs into .venv"
+	@$(install) --require-hashes -r requirements/serve.txt -r requirements/build.txt
+	@$(install) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(DEV): requirements/dev.txt $(SERVE)
+	@echo "Installing what developing needs into .venv"
+	@$(install) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+tests/node/node_modules/.installed: tests/node/package.json tests/node/package-lock.json
+	@echo "Installing the Node packages that the tests use"
+	@npm ci --prefix tests/node --no-audit --no-fund --loglevel error
+	@touch $@

@@ -1,0 +1,59 @@
+"""What every test can use; see `support/` for how it works."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from .acceptance.plugin import refuse_unknown_criteria
+from .support.gateway import Gateways
+
+pytest_plugins = ["pytester"]
+
+RUNNING: pytest.StashKey[list[Gateways]] = pytest.StashKey()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[RUNNING] = []
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    refuse_unknown_criteria(items)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Any:
+    report = yield
+    if report.failed:
+        for gateways in item.config.stash[RUNNING]:
+            report.sections += [(f"log of {one.url}", one.log()) for one in gateways.started]
+    return report
+
+
+def _gateways(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateways]:
+    gateways = Gateways(tmp_path_factory.mktemp("gateway"))
+    running = request.config.stash[RUNNING]
+    running.append(gateways)
+    yield gateways
+    running.remove(gateways)
+    gateways.stop_all()
+
+
+@pytest.fixture
+def gateway(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateways]:
+    """Starts gateways that end with the test: `gateway(config)` gives a running one."""
+    yield from _gateways(request, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def module_gateway(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Gateways]:
+    """Starts gateways that the tests of a module share."""
+    yield from _gateways(request, tmp_path_factory)

@@ -1,0 +1,1 @@
+"""How tests start and stop what they test."""

@@ -1,0 +1,205 @@
+"""Real `trunkline serve` processes for tests, each in a process group and a folder of its own.
+
+Nothing of the tester's environment reaches them: no provider's keys, no home folder.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import http.client
+import os
+import random
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+START_SECONDS = 60.0
+STOP_SECONDS = 40.0
+PORTS = range(20_000, 32_000)
+"""Below the range that Linux gives to outgoing connections, so that none takes a chosen port."""
+
+PASSED_ON = ("PATH", "LANG", "LC_ALL", "TMPDIR", "TZ")
+
+
+class DidNotStart(AssertionError):
+    """The gateway ended, or was not ready in time; its log says why."""
+
+
+def free_port() -> int:
+    """A port of the loopback interface that nothing listens on."""
+    for port in random.sample(PORTS, 100):
+        with socket.socket() as probe, contextlib.suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
+    raise RuntimeError("no free port found")
+
+
+def environment(home: Path, extra: Mapping[str, str] | None = None) -> dict[str, str]:
+    """A process environment with nothing of the tester's own but where programs are found."""
+    passed_on = {name: os.environ[name] for name in PASSED_ON if name in os.environ}
+    return passed_on | {"HOME": str(home), "PYTHONUNBUFFERED": "1"} | dict(extra or {})
+
+
+def trunkline(
+    *arguments: str, folder: Path, env: Mapping[str, str] | None = None, seconds: float = 60.0
+) -> subprocess.CompletedProcess[str]:
+    """Run a `trunkline` command to its end, in the folder."""
+    return subprocess.run(
+        [sys.executable, "-m", "trunkline", *arguments],
+        cwd=folder,
+        env=environment(folder, env),
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=seconds,
+        check=False,
+    )
+
+
+def write_config(folder: Path, config: Mapping[str, Any] | str) -> Path:
+    """Write a configuration, given as YAML or as what the YAML holds, into the folder."""
+    path = folder / "config.yaml"
+    path.write_text(config if isinstance(config, str) else yaml.safe_dump(config), "utf-8")
+    return path
+
+
+@dataclass(slots=True)
+class Gateway:
+    """One running gateway.
+
+    url: its base URL, without a slash at the end.
+    folder: where it runs; holds `config.yaml` and `log`.
+    """
+
+    process: subprocess.Popen[bytes]
+    host: str
+    port: int
+    folder: Path
+
+    @property
+    def url(self) -> str:
+        return f"http://{self.host}:{self.port}"
+
+    def log(self) -> str:
+        """What it has printed so far, standard output and standard error."""
+        return (self.folder / "log").read_text("utf-8", errors="replace")
+
+    def status(self, path: str) -> int | None:
+        """The status that a GET without a key is answered with; None while nothing listens."""
+        connection = http.client.HTTPConnection(self.host, self.port, timeout=5)
+        try:
+            connection.request("GET", path)
+            return connection.getresponse().status
+        except (OSError, http.client.HTTPException):
+            return None
+        finally:
+            connection.close()
+
+    def wait_until_ready(self, seconds: float = START_SECONDS) -> None:
+        """Return when `/health/readiness` answers 200."""
+        deadline = time.monotonic() + seconds
+        while self.status("/health/readiness") != http.client.OK:
+            if self.process.poll() is not None:
+                raise DidNotStart(f"exit code {self.process.returncode}\n{self.log()}")
+            if time.monotonic() > deadline:
+                raise DidNotStart(f"not ready after {seconds:.0f} s\n{self.log()}")
+            time.sleep(0.02)
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process that was started, not to its workers."""
+        self.process.send_signal(number)
+
+    def stop(self, seconds: float = STOP_SECONDS) -> int:
+        """Ask it to end, as an orchestrator does, and give its exit code."""
+        if self.process.poll() is None:
+            self.signal(signal.SIGTERM)
+        return self.wait(seconds)
+
+    def wait(self, seconds: float = STOP_SECONDS) -> int:
+        """Its exit code, once it has ended."""
+        return self.process.wait(seconds)
+
+    def kill(self) -> None:
+        """End it and its workers at once."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.wait()
+
+
+class Gateways:
+    """Starts gateways and ends all that it started.
+
+    Each call starts one:
+
+        server = gateways({"model_list": [...]}, env={"A_KEY": "..."})
+        server.url, server.log(), server.stop()
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.started: list[Gateway] = []
+
+    def __call__(
+        self,
+        config: Mapping[str, Any] | str,
+        *,
+        env: Mapping[str, str] | None = None,
+        arguments: Sequence[str] = (),
+        host: str = "127.0.0.1",
+        ready: bool = True,
+    ) -> Gateway:
+        """Start one from a configuration.
+
+        env: environment variables beside the few that every process needs.
+        arguments: further arguments of `trunkline serve`.
+        ready: wait until it is ready to serve.
+        """
+        folder = self.folder / str(len(self.started))
+        folder.mkdir()
+        started = self._start(folder, write_config(folder, config), env, arguments, host)
+        if ready:
+            started.wait_until_ready()
+        return started
+
+    def _start(
+        self,
+        folder: Path,
+        config: Path,
+        env: Mapping[str, str] | None,
+        arguments: Sequence[str],
+        host: str,
+    ) -> Gateway:
+        port = free_port()
+        command = [sys.executable, "-m", "trunkline", "serve", "--config", str(config)]
+        command += ["--host", host, "--port", str(port), *arguments]
+        with (folder / "log").open("wb") as log:
+            process = subprocess.Popen(
+                command,
+                cwd=folder,
+                env=environment(folder, env),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        started = Gateway(process, host, port, folder)
+        self.started.append(started)
+        return started
+
+    def stop_all(self) -> None:
+        """End every gateway that still runs, politely first."""
+        for one in self.started:
+            if one.process.poll() is None:
+                one.signal(signal.SIGTERM)
+        for one in self.started:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                one.wait(10)
+            one.kill()
