@@ -24,7 +24,7 @@ SERVE := .venv/.serve
 DEV := .venv/.dev
 NODE := $(if $(wildcard tests/node/package.json),tests/node/node_modules/.installed)
 
-install := $(BIN)/python -m pip install --quiet --disable-pip-version-check --no-input
+install := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-input
 compile := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --custom-compile-command "make lock" $(LOCK)
 

@@ -26,7 +26,7 @@ IN_FILES_NAMED = {
 def files(root: Path) -> Iterator[Path]:
     """Every file that is tracked, or would be if it were added."""
     command = ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"]
-    listed = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)  # noqa: S603
+    listed = subprocess.run(command, cwd=root, check=True, capture_output=True, text=True)
     for name in filter(None, listed.stdout.split("\0")):
         path = root / name
         if path.is_file():
