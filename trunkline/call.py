@@ -47,6 +47,7 @@ class Operation:
     usage: which reader learns the usage from the answer (see `providers/usage.py`).
     stateful: whether it reads or creates objects that live with the provider's account.
     streams: whether the answer may be a stream of server-sent events.
+    required: fields that the body must have, with the JSON types that each may be of.
     summary: one line for the API's documentation.
     """
 
@@ -61,6 +62,7 @@ class Operation:
     usage: Literal["openai", "responses", "anthropic", "google", "none"] = "none"
     stateful: bool = False
     streams: bool = False
+    required: tuple[tuple[str, tuple[type, ...]], ...] = ()
     summary: str = ""
 
 
@@ -145,12 +147,22 @@ class Timeouts:
 
 @dataclass(slots=True)
 class Attempt:
-    """One try of a call on one deployment, and how it ended."""
+    """One try of a call on one deployment, and how it ended.
+
+    lane: "direct", "litellm" or "mock". started, ended: seconds of the monotonic clock.
+    answered: when the provider's answer, or the first chunk of it, was there.
+    """
 
     deployment: Deployment
     started: float
+    lane: str = ""
+    answered: float | None = None
     ended: float | None = None
     error: ProviderError | None = None
+
+    @property
+    def seconds(self) -> float:
+        return (self.ended or self.started) - self.started
 
 
 @dataclass(slots=True)
@@ -168,6 +180,8 @@ class Call:
     headers: the client's headers, lower-case names, without credentials.
     stream: whether the client asked for a stream.
     timeout: seconds that the client allows, from its request; None for the configured one.
+    num_retries: retries that the client asks for, from its request.
+    fallback_groups: groups that the client names to fall back to; None for the configured ones.
     started: when the request arrived, seconds of the monotonic clock.
     """
 
@@ -185,6 +199,7 @@ class Call:
     timeout: float | None = None
     num_retries: int | None = None
     tags: tuple[str, ...] = ()
+    fallback_groups: tuple[str, ...] | None = None
     attempts: list[Attempt] = field(default_factory=list)
     fallbacks: int = 0
     usage: Usage = field(default_factory=Usage)

@@ -6,6 +6,7 @@
     ├── PermissionDenied     403
     ├── NotFound             404
     ├── MethodNotAllowed     405
+    ├── RequestTimeout       408
     ├── RequestTooLarge      413
     ├── NoDeployment     429/503   every deployment is cooling down, full or unusable
     └── ProviderError              what a provider answered, or that it didn't; see `kind`
@@ -27,6 +28,7 @@ class GatewayError(Exception):
 
     status: HTTP status. type, code, param: as in OpenAI's error object.
     retry_after: seconds after which a retry makes sense; None where it doesn't.
+    attempts: the deployments that were tried and how each failed, as the client is told.
     """
 
     status = 500
@@ -45,6 +47,7 @@ class GatewayError(Exception):
         self.param = param
         self.code = code
         self.retry_after = retry_after
+        self.attempts: list[dict[str, Any]] = []
 
 
 class InvalidRequest(GatewayError):
@@ -65,6 +68,13 @@ class PermissionDenied(GatewayError):
 class NotFound(GatewayError):
     status = 404
     type = "not_found_error"
+
+
+class RequestTimeout(GatewayError):
+    """The client took too long to send its request."""
+
+    status = 408
+    type = "invalid_request_error"
 
 
 class MethodNotAllowed(GatewayError):

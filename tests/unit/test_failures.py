@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 from trunkline.call import Wire
 from trunkline.errors import ErrorKind, ProviderError
 from trunkline.providers.failures import classify, cut, malformed, redact, timed_out, unreachable
-from trunkline.providers.redaction import PLACEHOLDER
+from trunkline.redaction import PLACEHOLDER
 
 CANARY = "canary7Q2mZ9xLwR4tVb8N"
 

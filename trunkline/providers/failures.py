@@ -30,7 +30,7 @@ from .failure_tables import (
     TOO_LONG,
     WAIT,
 )
-from .redaction import bounded, redact, redact_value
+from ..redaction import bounded, redact, redact_value
 
 __all__ = ["classify", "cut", "malformed", "redact", "retry_after", "timed_out", "unreachable"]
 

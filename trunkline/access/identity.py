@@ -1,0 +1,69 @@
+"""Who is calling: the credential that a request carries, checked in constant time."""
+
+from __future__ import annotations
+
+import hmac
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from ..errors import AuthenticationFailed
+
+CREDENTIAL_HEADERS = (
+    "authorization",  # OpenAI's clients
+    "x-api-key",  # Anthropic's
+    "api-key",  # Azure's
+    "x-goog-api-key",  # Google's
+    "x-litellm-api-key",  # LiteLLM's
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """Whoever a call is made for.
+
+    name: what logs and metrics may call them; never the credential.
+    """
+
+    name: str
+
+
+MASTER = Principal("master")
+ANONYMOUS = Principal("anonymous")
+
+
+def credential(headers: Mapping[str, str]) -> str | None:
+    """The key that a request carries, from the headers that the known clients put it in."""
+    for name in CREDENTIAL_HEADERS:
+        value = headers.get(name)
+        if value:
+            scheme, _, token = value.partition(" ")
+            return token.strip() if token and scheme.lower() == "bearer" else value.strip()
+    return None
+
+
+class Authenticator:
+    """Checks credentials against the configured master key; without one everybody may call."""
+
+    def __init__(self, master_key: str | None) -> None:
+        self._master = master_key.encode() if master_key else None
+
+    @property
+    def required(self) -> bool:
+        return self._master is not None
+
+    def authenticate(self, key: str | None) -> Principal:
+        """The caller's identity.
+
+        Raises AuthenticationFailed for a missing or wrong key.
+        """
+        if self._master is None:
+            return ANONYMOUS
+        if not key:
+            raise AuthenticationFailed(
+                "No API key given. Send it as 'Authorization: Bearer <key>'"
+                " (or x-api-key, api-key, x-goog-api-key).",
+                code="missing_api_key",
+            )
+        if not hmac.compare_digest(key.encode("utf-8", "surrogateescape"), self._master):
+            raise AuthenticationFailed("The API key is not valid.", code="invalid_api_key")
+        return MASTER

@@ -1,0 +1,1 @@
+"""The HTTP surfaces: read the request, call the gateway, write the answer."""

@@ -1,0 +1,19 @@
+"""The credential check of the endpoints that FastAPI serves."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from fastapi import Request
+
+from ..access.identity import Principal, credential
+from ..gateway import Gateway
+
+
+def required(gateway: Gateway) -> Callable[[Request], Principal]:
+    """A dependency that lets only callers with a valid key through."""
+
+    def check(request: Request) -> Principal:
+        return gateway.authenticate(credential(request.headers))
+
+    return check

@@ -1,0 +1,179 @@
+"""ASGI, as thin as the hot path needs it: bodies in with a limit, answers out with heartbeats."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from typing import Any
+
+from ..call import Headers
+from ..errors import GatewayError, RequestTimeout, RequestTooLarge
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+BODY_SECONDS = 60.0
+"""The longest that a client may pause while it sends its body."""
+WATCH_AFTER_SECONDS = 0.1
+HEARTBEAT = b": keep-alive\n\n"
+
+
+class ClientGone(Exception):
+    """The client closed the connection; there is nobody to answer."""
+
+
+def header_map(scope: Scope) -> dict[str, str]:
+    """The request's headers; of a repeated one the last."""
+    return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+
+
+async def read_body(receive: Receive, limit: int) -> bytes:
+    """The whole body, of at most `limit` bytes.
+
+    Raises RequestTooLarge, RequestTimeout, ClientGone.
+    """
+    message = await receive()
+    if message["type"] == "http.request" and not message.get("more_body"):
+        body: bytes = message.get("body", b"")
+        if len(body) > limit:
+            raise too_large(limit)
+        return body
+    parts: list[bytes] = []
+    size = 0
+    while True:
+        if message["type"] == "http.disconnect":
+            raise ClientGone
+        parts.append(message.get("body", b""))
+        size += len(parts[-1])
+        if size > limit:
+            raise too_large(limit)
+        if not message.get("more_body"):
+            return b"".join(parts)
+        try:
+            message = await asyncio.wait_for(receive(), BODY_SECONDS)
+        except TimeoutError:
+            raise RequestTimeout(
+                f"No more of the request's body came for {BODY_SECONDS:.0f} seconds."
+            ) from None
+
+
+def too_large(limit: int) -> RequestTooLarge:
+    return RequestTooLarge(
+        f"The request's body is larger than {limit} bytes"
+        " (general_settings.max_request_size_mb).",
+        code="request_too_large",
+    )
+
+
+@contextlib.asynccontextmanager
+async def cancelled_when_gone(receive: Receive) -> AsyncIterator[None]:
+    """Cancels the block, as ClientGone, once the client has closed the connection.
+
+    Most calls are over before it is worth looking, so looking starts after a moment.
+    """
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+    watch: asyncio.Task[None] | None = None
+    gone = False
+
+    async def wait_for_disconnect() -> None:
+        nonlocal gone
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        gone = True
+        task.cancel()
+
+    def start() -> None:
+        nonlocal watch
+        watch = loop.create_task(wait_for_disconnect())
+
+    timer = loop.call_later(WATCH_AFTER_SECONDS, start)
+    try:
+        yield
+    except asyncio.CancelledError:
+        if not gone:
+            raise
+        task.uncancel()
+        raise ClientGone from None
+    finally:
+        timer.cancel()
+        if watch is not None:
+            watch.cancel()
+
+
+async def send_answer(send: Send, status: int, headers: Headers, body: bytes) -> None:
+    """A whole answer."""
+    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    encoded.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await send({"type": "http.response.body", "body": body})
+
+
+async def send_chunks(
+    send: Send,
+    status: int,
+    headers: Headers,
+    chunks: AsyncIterator[bytes],
+    *,
+    heartbeat: float | None,
+    last_words: Callable[[GatewayError], bytes] | None,
+) -> None:
+    """An answer chunk for chunk.
+
+    heartbeat: seconds of silence after which a comment is sent; None for answers that aren't
+        server-sent events.
+    last_words: the event that ends a stream which failed; None where the format has no place for
+        one, and the connection is cut.
+    """
+    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    pulse = _Pulse(send, heartbeat) if heartbeat else None
+    try:
+        async for chunk in chunks:
+            if pulse:
+                pulse.beat()
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    except GatewayError as error:
+        if last_words is None:
+            raise
+        event = last_words(error)
+        await send({"type": "http.response.body", "body": event, "more_body": True})
+    finally:
+        if pulse:
+            pulse.stop()
+    await send({"type": "http.response.body", "body": b""})
+
+
+class _Pulse:
+    """Sends a comment whenever nothing was sent for a while; one timer a stream."""
+
+    def __init__(self, send: Send, seconds: float) -> None:
+        self._send = send
+        self._seconds = seconds
+        self._loop = asyncio.get_running_loop()
+        self._last = self._loop.time()
+        self._timer = self._loop.call_later(seconds, self._due)
+        self._task: asyncio.Task[None] | None = None
+
+    def beat(self) -> None:
+        self._last = self._loop.time()
+
+    def stop(self) -> None:
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _due(self) -> None:
+        silent = self._loop.time() - self._last
+        if silent >= self._seconds:
+            self.beat()
+            self._task = self._loop.create_task(self._comment())
+            silent = 0.0
+        self._timer = self._loop.call_later(self._seconds - silent, self._due)
+
+    async def _comment(self) -> None:
+        await self._send({"type": "http.response.body", "body": HEARTBEAT, "more_body": True})

@@ -1,0 +1,81 @@
+"""The ASGI application: model calls by the operations table, everything else by FastAPI."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import Response
+from starlette.exceptions import HTTPException
+
+from .. import __version__
+from ..call import Wire
+from ..errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound
+from ..gateway import Gateway
+from ..operations import OPERATIONS
+from . import errors, health, models
+from .http import Receive, Scope, Send, send_answer
+from .inference import Inference
+from .routes import RouteTable
+
+
+class Surface:
+    """Hands each request to what answers it."""
+
+    def __init__(self, gateway: Gateway, body_limit: int) -> None:
+        self._routes = RouteTable(OPERATIONS)
+        self._inference = Inference(gateway, body_limit)
+        self._others = _others(gateway)
+
+    async def http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            found = self._routes.match(scope["method"], scope["path"])
+        except MethodNotAllowed as error:
+            await send_answer(send, *errors.render(error, Wire.OPENAI))
+            return
+        if found is None:
+            await self._others(scope, receive, send)
+            return
+        await self._inference(*found, scope, receive, send)
+
+    async def websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._others(scope, receive, send)
+
+
+def _others(gateway: Gateway) -> FastAPI:
+    app = FastAPI(title="Trunkline", version=__version__, docs_url=None, redoc_url=None)
+    app.include_router(health.router(gateway))
+    app.include_router(models.router(gateway))
+    handlers: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
+        GatewayError: _gateway_error,
+        HTTPException: _http_error,
+        RequestValidationError: _validation_error,
+    }
+    for kind, handler in handlers.items():
+        app.add_exception_handler(kind, handler)
+    return app
+
+
+async def _gateway_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, GatewayError)
+    status, headers, body = errors.render(error, Wire.OPENAI)
+    return Response(body, status, dict(headers))
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    if error.status_code == 405:
+        return await _gateway_error(
+            request, MethodNotAllowed(f"{request.url.path} does not take {request.method}.")
+        )
+    return await _gateway_error(
+        request, NotFound(f"There is nothing at {request.url.path}.", code="unknown_url")
+    )
+
+
+async def _validation_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"][1:])
+    return await _gateway_error(request, InvalidRequest(f"{where}: {first['msg']}", param=where))

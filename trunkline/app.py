@@ -1,0 +1,116 @@
+"""The composition root: everything is built and wired together here, and nowhere else."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+
+import aiohttp
+
+from .access.identity import Authenticator
+from .api.http import Receive, Scope, Send
+from .api.surface import Surface
+from .call import Deployment
+from .gateway import Gateway, Serving
+from .live.snapshot import Snapshot, build_snapshot
+from .operations import OPERATIONS
+from .providers.direct import DirectLane
+from .providers.lanes import Lanes
+from .providers.litellm_lane import LitellmLane
+from .providers.mock_lane import MockLane
+from .routing.health import Health
+from .routing.router import build_router
+from .settings import Settings
+
+log = logging.getLogger("trunkline")
+
+MEBIBYTE = 1024 * 1024
+
+
+class Application:
+    """The gateway as an ASGI application, for one process."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._snapshot = build_snapshot(settings, version=1)
+        self._surface: Surface | None = None
+        self._session: aiohttp.ClientSession | None = None
+        self._litellm = LitellmLane()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await self._lifespan(receive, send)
+            return
+        surface = self._surface or await self._start()
+        if scope["type"] == "http":
+            await surface.http(scope, receive, send)
+        else:
+            await surface.websocket(scope, receive, send)
+
+    async def _lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self._start()
+        except Exception as error:
+            log.exception("the gateway could not start")
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _start(self) -> Surface:
+        self._session = _session()
+        settings, snapshot = self._settings, self._snapshot
+        direct = DirectLane(self._session)
+        router = build_router(settings, snapshot, Health(), random.Random())
+        serving = Serving(
+            snapshot=snapshot,
+            authenticator=Authenticator(settings.general_settings.master_key),
+            policy=router.policy,
+            router=router,
+            lanes=Lanes(direct=direct, litellm=self._litellm, mock=MockLane()),
+            heartbeat=settings.general_settings.stream_heartbeat_seconds,
+        )
+        limit = settings.general_settings.max_request_size_mb
+        self._surface = Surface(Gateway(serving), int(limit * MEBIBYTE))
+        _announce(snapshot)
+        if any(_needs_litellm(deployment) for deployment in snapshot.deployments):
+            self._litellm.warm()
+        return self._surface
+
+    async def _stop(self) -> None:
+        if self._session is not None:
+            await self._session.close()
+        log.info("stopped")
+
+
+def _session() -> aiohttp.ClientSession:
+    proxied = any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY"))
+    return aiohttp.ClientSession(
+        # Idle connections are given up before common servers and load balancers give them up.
+        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=15, ttl_dns_cache=30),
+        cookie_jar=aiohttp.DummyCookieJar(),
+        headers={"accept-encoding": "identity", "user-agent": "trunkline"},
+        read_bufsize=2**18,
+        trust_env=proxied,
+    )
+
+
+def _needs_litellm(deployment: Deployment) -> bool:
+    """Whether some of a deployment's calls will take the litellm lane."""
+    chat = OPERATIONS[0]
+    return "mock_response" not in deployment.params and target_of(deployment, chat) is None
+
+
+def _announce(snapshot: Snapshot, strategy: str) -> None:
+    """The start-up log: what is registered."""
+    groups = {name: len(deployments) for name, deployments in snapshot.groups.items()}
+    paths = sum(len(operation.paths) for operation in OPERATIONS)
+    log.info("strategies registered: %s; in force: %s", ", ".join(STRATEGIES), strategy)
+    log.info("routes registered: %d operations on %d paths", len(OPERATIONS), paths)
+    log.info("models registered: %s", ", ".join(f"{n} ({c})" for n, c in groups.items()) or "none")
+    for warning in snapshot.settings.warnings:
+        log.warning("%s", warning)

@@ -1,0 +1,127 @@
+"""The command line: `trunkline serve` and `trunkline config check`."""
+
+from __future__ import annotations
+
+import argparse
+import ipaddress
+import os
+import socket
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
+
+from . import __version__
+from .errors import ConfigError
+from .settings import Settings, load
+
+USAGE = 2
+"""Exit code for a command or configuration that can't be carried out."""
+
+
+def main(arguments: Sequence[str] | None = None) -> NoReturn:
+    """Runs a command and exits: 0 done, 2 the command or the configuration is wrong."""
+    options = _parser().parse_args(arguments)
+    sys.exit(options.command(options))
+
+
+def serve(options: argparse.Namespace) -> int:
+    """Serves until SIGTERM or SIGINT; then drains and ends with 0."""
+    settings = _load(options.config)
+    os.environ.update(settings.environment)
+    if not settings.general_settings.master_key and not _is_loopback(options.host):
+        if not settings.general_settings.allow_unauthenticated:
+            return _refuse(
+                f"no general_settings.master_key is configured, so anybody who reaches"
+                f" {options.host} could use every provider key: set one, serve on 127.0.0.1,"
+                f" or set general_settings.allow_unauthenticated: true"
+            )
+    problem = _occupied(options.host, options.port)
+    if problem:
+        return _refuse(f"cannot listen on {options.host}:{options.port}: {problem}")
+
+    from .server import run  # noqa: PLC0415 - the server's modules load only where they are used
+
+    run(settings, host=options.host, port=options.port, workers=options.workers)
+    return 0
+
+
+def check(options: argparse.Namespace) -> int:
+    """Says what `serve` would say of a configuration, without serving it."""
+    settings = _load(options.file)
+    for warning in settings.warnings:
+        print(f"warning: {warning}")
+    groups = {entry.model_name for entry in settings.model_list}
+    print(
+        f"{options.file}: {len(settings.model_list)} deployments in {len(groups)} model groups,"
+        f" {len(settings.warnings)} warnings"
+    )
+    return 0
+
+
+def _load(path: Path) -> Settings:
+    try:
+        return load(path, os.environ)
+    except ConfigError as error:
+        print(error, file=sys.stderr)
+        raise SystemExit(USAGE) from None
+
+
+def _refuse(reason: str) -> int:
+    print(f"trunkline: {reason}", file=sys.stderr)
+    return USAGE
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _occupied(host: str, port: int) -> str | None:
+    """Why a port can't be listened on; None when it can."""
+    try:
+        family, kind, protocol, _, address = socket.getaddrinfo(
+            host, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )[0]
+        with socket.socket(family, kind, protocol) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            probe.bind(address)
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="trunkline", description="An AI gateway.")
+    parser.add_argument("--version", action="version", version=f"trunkline {__version__}")
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    serving = commands.add_parser("serve", help="serve a configuration")
+    serving.add_argument("--config", type=Path, required=True, metavar="FILE")
+    serving.add_argument("--host", default="127.0.0.1", help="address (127.0.0.1)")
+    serving.add_argument("--port", type=_port, default=4000, help="port (4000)")
+    serving.add_argument("--workers", type=_workers, default=1, help="processes (1)")
+    serving.set_defaults(command=serve)
+
+    config = commands.add_parser("config", help="work with configurations")
+    config_commands = config.add_subparsers(required=True, metavar="COMMAND")
+    checking = config_commands.add_parser("check", help="check a configuration")
+    checking.add_argument("file", type=Path, metavar="FILE")
+    checking.set_defaults(command=check)
+    return parser
+
+
+def _port(text: str) -> int:
+    port = int(text)
+    if not 1 <= port <= 65_535:
+        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
+    return port
+
+
+def _workers(text: str) -> int:
+    workers = int(text)
+    if not 1 <= workers <= 256:
+        raise argparse.ArgumentTypeError("workers are a number from 1 to 256")
+    return workers

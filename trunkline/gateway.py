@@ -1,0 +1,230 @@
+"""The pipeline that every model call takes:
+
+    authenticate → authorise → route → dispatch (retry, fall back) → answer
+
+A call runs to its end on the `Serving` that was current when it arrived.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+
+from .access.identity import Authenticator, Principal
+from .call import Answer, Attempt, Call, Deployment, Timeouts
+from .errors import GatewayError, NotFound, ProviderError
+from .live.snapshot import Snapshot
+from .providers import failures
+from .providers.lanes import Lanes
+from .routing.policy import RoutingPolicy
+from .routing.router import Router
+
+
+@dataclass(frozen=True, slots=True)
+class Serving:
+    """Everything that a call needs, as one configuration decides it.
+
+    heartbeat: seconds of silence after which a stream carries a comment.
+    """
+
+    snapshot: Snapshot
+    authenticator: Authenticator
+    policy: RoutingPolicy
+    router: Router
+    lanes: Lanes
+    heartbeat: float
+
+
+class Gateway:
+    """Takes calls to providers and brings their answers back."""
+
+    def __init__(self, serving: Serving) -> None:
+        self.serving = serving
+
+    def authenticate(self, key: str | None) -> Principal:
+        """Who is calling. Raises AuthenticationFailed."""
+        return self.serving.authenticator.authenticate(key)
+
+    async def answer(self, call: Call) -> Answer:
+        """The answer of the first deployment that gives one.
+
+        Raises GatewayError when none does; its `attempts` say which were tried.
+        """
+        serving = self.serving
+        groups = deque([call.group])
+        asked = {call.group}
+        while True:
+            group = groups.popleft()
+            try:
+                return await _ask_group(serving, call, group)
+            except GatewayError as error:
+                following = call.fallback_groups
+                if following is None:
+                    following = serving.policy.fallbacks(group, error)
+                fresh = [name for name in following if name not in asked]
+                asked.update(fresh)
+                groups.extendleft(reversed(fresh))
+                if not groups or call.fallbacks >= serving.policy.max_fallbacks:
+                    error.attempts = [_report(attempt) for attempt in call.attempts]
+                    raise
+                call.fallbacks += 1
+
+
+async def _ask_group(serving: Serving, call: Call, group: str) -> Answer:
+    candidates = serving.snapshot.resolve(group)
+    if not candidates:
+        raise NotFound(
+            f"The model '{group}' does not exist or you do not have access to it.",
+            param="model",
+            code="model_not_found",
+        )
+    retries = 0
+    tried: set[str] = set()
+    while True:
+        deployment = await serving.router.choose(candidates, call, tried)
+        try:
+            return await _attempt(serving, call, deployment)
+        except ProviderError as error:
+            tried.add(deployment.id)
+            if retries >= serving.policy.retries(error, call):
+                raise
+            others = any(candidate.id not in tried for candidate in candidates)
+            delay = serving.policy.delay(error, retries, others)
+            retries += 1
+            if delay > 0:
+                await asyncio.sleep(delay)
+
+
+async def _attempt(serving: Serving, call: Call, deployment: Deployment) -> Answer:
+    timeouts = serving.policy.timeouts(deployment, call)
+    lane = serving.lanes.lane(call, deployment)
+    outcome = _Outcome(serving.router, call, Attempt(deployment, time.monotonic(), lane.name))
+    try:
+        answer = await lane.send(call, deployment, timeouts)
+        if answer.chunks is not None:
+            answer.chunks = await _begin(answer.chunks, outcome, timeouts, serving.heartbeat)
+            return answer
+    except BaseException as error:
+        outcome.failed(error)
+        raise
+    outcome.succeeded()
+    return answer
+
+
+async def _begin(
+    chunks: AsyncIterator[bytes], outcome: _Outcome, timeouts: Timeouts, patience: float
+) -> AsyncIterator[bytes]:
+    """The stream from its first chunk on: until that is there, a failure can be retried.
+
+    After `patience` seconds the answer begins without it, so that heartbeats keep the client.
+    """
+    first = asyncio.ensure_future(_next(chunks))
+    try:
+        await asyncio.wait({first}, timeout=min(patience, timeouts.total))
+        if first.done():
+            first.result()
+            outcome.answered()
+        elif patience >= timeouts.total:
+            raise failures.timed_out(timeouts.total)
+    except BaseException:
+        first.cancel()
+        await _close(chunks)
+        raise
+    return _rest(first, chunks, outcome, timeouts.total - patience)
+
+
+async def _rest(
+    first: asyncio.Future[bytes | None],
+    chunks: AsyncIterator[bytes],
+    outcome: _Outcome,
+    seconds: float,
+) -> AsyncIterator[bytes]:
+    try:
+        if not first.done():
+            await asyncio.wait({first}, timeout=seconds)
+            if not first.done():
+                raise failures.timed_out(seconds)
+            outcome.answered()
+        chunk = first.result()
+        if chunk is not None:
+            yield chunk
+            async for chunk in chunks:
+                yield chunk
+    except BaseException as error:
+        outcome.failed(error)
+        raise
+    else:
+        outcome.succeeded()
+    finally:
+        first.cancel()
+        await _close(chunks)
+
+
+async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
+    return await anext(chunks, None)
+
+
+async def _close(chunks: AsyncIterator[bytes]) -> None:
+    close = getattr(chunks, "aclose", None)
+    if close is not None:
+        await close()
+
+
+class _Outcome:
+    """Tells the router, exactly once, how an attempt ended."""
+
+    __slots__ = ("_attempt", "_call", "_router")
+
+    def __init__(self, router: Router, call: Call, attempt: Attempt) -> None:
+        self._router = router
+        self._call = call
+        self._attempt = attempt
+        call.attempts.append(attempt)
+        router.started(attempt.deployment, call)
+
+    def answered(self) -> None:
+        self._attempt.answered = time.monotonic()
+
+    def succeeded(self) -> None:
+        attempt = self._attempt
+        if attempt.ended is None:
+            attempt.ended = time.monotonic()
+            first = attempt.answered
+            attempt.answered = first or attempt.ended
+            self._router.succeeded(
+                attempt.deployment,
+                self._call,
+                seconds=attempt.seconds,
+                first_chunk=first - attempt.started if first else None,
+                usage=self._call.usage,
+            )
+
+    def failed(self, error: BaseException) -> None:
+        attempt = self._attempt
+        if attempt.ended is not None:
+            return
+        attempt.ended = time.monotonic()
+        if isinstance(error, ProviderError):
+            attempt.error = error
+            self._router.failed(attempt.deployment, self._call, error, seconds=attempt.seconds)
+        else:
+            self._router.cancelled(attempt.deployment, self._call)
+
+
+def _report(attempt: Attempt) -> dict[str, object]:
+    """What the client is told about an attempt."""
+    report: dict[str, object] = {
+        "model": attempt.deployment.model,
+        "deployment": attempt.deployment.id,
+        "seconds": round(attempt.seconds, 3),
+    }
+    if attempt.error is not None:
+        report |= {
+            "error": attempt.error.kind.value,
+            "status": attempt.error.status,
+            "message": attempt.error.message,
+        }
+    return report

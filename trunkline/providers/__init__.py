@@ -1,0 +1,1 @@
+"""How calls reach providers: the lanes, and the streams that come back."""

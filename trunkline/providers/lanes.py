@@ -1,0 +1,39 @@
+"""The lanes: how a call reaches a provider."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from ..call import Answer, Call, Deployment, Timeouts
+from .direct import DirectLane
+
+
+class Lane(Protocol):
+    """One way to a provider.
+
+    name: what headers and logs call it.
+    """
+
+    name: str
+
+    async def send(self, call: Call, deployment: Deployment, timeouts: Timeouts) -> Answer:
+        """The provider's answer; `call.usage` is filled by the time that it has ended.
+
+        Raises ProviderError.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Lanes:
+    """The lanes of one snapshot, and which of them a call takes."""
+
+    direct: DirectLane
+    litellm: Lane
+    mock: Lane
+
+    def lane(self, call: Call, deployment: Deployment) -> Lane:
+        if "mock_response" in deployment.params:
+            return self.mock
+        return self.direct if self.direct.takes(call, deployment) else self.litellm

@@ -1,0 +1,139 @@
+"""Server-sent events: whole frames out of arriving bytes, and what a stream says of itself.
+
+A stream is forwarded frame for frame as it came. Only two things are looked for: the usage, and
+whether the provider finished or just stopped. Both are found by substring first; JSON is decoded
+only in the few frames that can hold them.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ..call import Usage
+from . import failures
+from .usage import UsageReader
+
+LARGEST_FRAME = 32 * 1024 * 1024
+"""Bytes; images come as one frame of base64."""
+
+
+class FrameBuffer:
+    """Collects bytes and gives out all frames that are complete, still joined."""
+
+    def __init__(self) -> None:
+        self._rest = b""
+
+    def feed(self, data: bytes) -> bytes:
+        if self._rest:
+            data = self._rest + data
+        end = data.rfind(b"\n\n") + 2
+        crlf = data.rfind(b"\r\n\r\n") + 4
+        if crlf > 3 and crlf > end:
+            end = crlf
+        if end < 2:
+            if len(data) > LARGEST_FRAME:
+                raise failures.malformed("an event of the stream is too large")
+            self._rest = data
+            return b""
+        self._rest = data[end:]
+        return data[:end]
+
+    def flush(self) -> bytes:
+        """What is left after the last byte: a frame that lacks its closing blank line."""
+        rest, self._rest = self._rest, b""
+        return rest + b"\n\n" if rest.strip() else b""
+
+
+def split(frames: bytes) -> list[bytes]:
+    """Single frames, each with its closing blank line."""
+    separator = b"\r\n\r\n" if b"\r\n\r\n" in frames else b"\n\n"
+    return [frame + separator for frame in frames.split(separator) if frame.strip()]
+
+
+def data_of(frame: bytes) -> bytes:
+    """The payload of a frame's `data:` lines."""
+    lines = [line[5:].strip() for line in frame.splitlines() if line.startswith(b"data:")]
+    return lines[0] if len(lines) == 1 else b"\n".join(lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """What a wire's streams look like.
+
+    A quotation mark inside a JSON string is always escaped, and so is a line break: a pattern that
+    holds one can't be met by what a model wrote.
+
+    finish: found in the frame with which the provider says that it is done.
+    usage: bytes without which a frame can't hold usage.
+    closing: frame that ends every stream; empty where there is none.
+    """
+
+    finish: re.Pattern[bytes]
+    usage: bytes
+    closing: bytes = b""
+
+
+_DONE = re.compile(rb"(?:^|\n)data: ?\[DONE\]")
+_DIALECTS = {
+    "openai": Dialect(
+        re.compile(rb'"finish_reason" ?: ?"|(?:^|\n)data: ?\[DONE\]'),
+        b'"usage"',
+        b"data: [DONE]\n\n",
+    ),
+    "responses": Dialect(
+        re.compile(rb'"type" ?: ?"response\.(?:completed|failed|incomplete)"'), b'"usage"'
+    ),
+    "anthropic": Dialect(re.compile(rb'"type" ?: ?"message_stop"'), b'"usage"'),
+    "google": Dialect(re.compile(rb'"(?:finishReason|blockReason)" ?: ?"'), b'"usageMetadata"'),
+    "none": Dialect(re.compile(rb"(?:^|\n)data:"), b'"usage"'),
+}
+
+
+class StreamWatcher:
+    """Looks at the frames on their way through.
+
+    kind: the operation's usage reader ("openai", "responses", "anthropic", "google", "none").
+    hide_usage: take out the usage that was asked for on the client's behalf.
+    """
+
+    def __init__(self, kind: str, usage: Usage, *, hide_usage: bool) -> None:
+        self._dialect = _DIALECTS[kind]
+        self._reader = UsageReader(kind, usage)
+        self._hide_usage = hide_usage
+        self._closed = False
+        self.finished = False
+
+    def see(self, frames: bytes) -> bytes:
+        """Frames as they go to the client."""
+        dialect = self._dialect
+        if not self.finished and dialect.finish.search(frames):
+            self.finished = True
+        if self.finished and dialect.closing and _DONE.search(frames):
+            self._closed = True
+        if dialect.usage not in frames:
+            return frames
+        if self._hide_usage:
+            frames = frames.replace(b',"usage":null', b"").replace(b', "usage": null', b"")
+            if dialect.usage not in frames:
+                return frames
+        return b"".join(map(self._read_usage, split(frames)))
+
+    def closing(self) -> bytes:
+        """What must follow a finished stream that lacks its closing frame.
+
+        Raises ProviderError when the provider stopped before it had finished.
+        """
+        if not self.finished:
+            raise failures.cut("the stream ended before the provider had finished")
+        return b"" if self._closed else self._dialect.closing
+
+    def _read_usage(self, frame: bytes) -> bytes:
+        if self._dialect.usage not in frame:
+            return frame
+        payload = data_of(frame)
+        self._reader.feed(payload)
+        if self._hide_usage and (b'"choices":[]' in payload or b'"choices": []' in payload):
+            return b""
+        return frame
+
