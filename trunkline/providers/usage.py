@@ -1,0 +1,231 @@
+"""What a call consumed, as the provider tells it: in an answer, or in the frames of a stream.
+
+Providers count differently; `Usage` counts one way. Input holds every token of the input, those
+read from or written to the provider's cache included, and output holds the reasoning. Where a
+provider counts them apart (Anthropic the cache, Google the thoughts), they are added; `raw` keeps
+its own object.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from math import isfinite
+from typing import Any, TypeGuard
+
+import orjson
+
+from ..call import Usage
+
+LARGE_ANSWER = 32_768
+"""Bytes from which on only the usage is decoded, not the whole answer: embeddings, images."""
+
+USAGE_SPAN = 16_384
+"""Bytes in which a usage object ends."""
+
+LARGEST_FIGURE = 2**53
+"""A count beyond this is no count."""
+
+_DECODER = json.JSONDecoder()
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    """How a wire tells its usage.
+
+    mark: the key that the usage stands under, quoted, as it stands in the bytes.
+    find: the usage objects in a decoded answer or frame.
+    fill: sets the figures from the merged object.
+    grows: the frames' figures only ever grow: a smaller one later on is a provider's slip.
+    """
+
+    mark: bytes
+    find: Callable[[Mapping[str, Any]], tuple[Any, ...]]
+    fill: Callable[[Mapping[str, Any], Usage], None]
+    grows: bool = False
+
+
+class UsageReader:
+    """Fills a `Usage` from the payloads of a stream's `data:` lines.
+
+    kind: `Operation.usage`. The figures of several frames are merged, the later ones winning.
+    """
+
+    def __init__(self, kind: str, usage: Usage) -> None:
+        self._reading = _READINGS.get(kind)
+        self._usage = usage
+        self._null = self._reading.mark + b":null" if self._reading else b""
+        self._merged: dict[str, Any] = {}
+
+    def feed(self, payload: bytes) -> None:
+        """One frame's payload. JSON is decoded only where the bytes can hold a usage."""
+        reading = self._reading
+        if reading is None or reading.mark not in payload:
+            return
+        if self._null in payload and payload.count(reading.mark) == 1:
+            return
+        try:
+            frame = orjson.loads(payload)
+        except orjson.JSONDecodeError:
+            return
+        self.read(frame)
+
+    def read(self, decoded: Any) -> None:
+        """One frame, or a whole answer, decoded."""
+        if self._reading is None or not isinstance(decoded, dict):
+            return
+        for found in self._reading.find(decoded):
+            if isinstance(found, dict) and found:
+                self._merge(found)
+                self._reading.fill(self._merged, self._usage)
+                self._usage.raw = self._merged
+
+    def _merge(self, found: Mapping[str, Any]) -> None:
+        assert self._reading is not None
+        for name, value in found.items():
+            before = self._merged.get(name)
+            if value is None and name in self._merged:
+                continue
+            if self._reading.grows and _is_number(value) and _is_number(before) and value < before:
+                continue
+            self._merged[name] = value
+
+
+def read_object(kind: str, answer: Any, usage: Usage) -> None:
+    """Fills a `Usage` from a decoded answer."""
+    UsageReader(kind, usage).read(answer)
+
+
+def read_answer(kind: str, content: bytes, usage: Usage) -> None:
+    """Fills a `Usage` from an answer's bytes; does nothing when they hold none or no JSON."""
+    reading = _READINGS.get(kind)
+    if reading is None:
+        return
+    if len(content) > LARGE_ANSWER:
+        held = _last_object(content, reading.mark)
+        if held is not None:
+            read_object(kind, {reading.mark[1:-1].decode(): held}, usage)
+            return
+    try:
+        answer = orjson.loads(content)
+    except orjson.JSONDecodeError:
+        return
+    if isinstance(answer, list):  # a Google stream that was asked for as one JSON array
+        reader = UsageReader(kind, usage)
+        for item in answer:
+            reader.read(item)
+        return
+    read_object(kind, answer, usage)
+
+
+def _last_object(content: bytes, mark: bytes) -> dict[str, Any] | None:
+    """The object under the last key of that name, without decoding what is around it.
+
+    Inside a JSON string the key's quotes would be escaped, so the mark is a key or a whole value.
+    """
+    at = content.rfind(mark)
+    if at < 0:
+        return None
+    tail = content[at + len(mark) : at + USAGE_SPAN].lstrip()
+    if not tail.startswith(b":"):
+        return None
+    try:
+        held, _ = _DECODER.raw_decode(tail[1:].lstrip().decode("utf-8", "replace"))
+    except (ValueError, RecursionError):
+        return None
+    return held if isinstance(held, dict) else None
+
+
+def _find_openai(answer: Mapping[str, Any]) -> tuple[Any, ...]:
+    held = answer.get("usage")
+    if held is None and isinstance(answer.get("x_groq"), dict):
+        held = answer["x_groq"].get("usage")
+    if held is None and isinstance(answer.get("meta"), dict):  # Cohere's rerank
+        held = answer["meta"].get("tokens")
+    return (held,)
+
+
+def _find_in_response(answer: Mapping[str, Any]) -> tuple[Any, ...]:
+    """A response, or the event of a stream that carries it."""
+    response = answer.get("response")
+    return (response.get("usage") if isinstance(response, dict) else answer.get("usage"),)
+
+
+def _find_in_message(answer: Mapping[str, Any]) -> tuple[Any, ...]:
+    """A message, `message_start`, which carries it, or `message_delta`."""
+    message = answer.get("message")
+    return (message.get("usage") if isinstance(message, dict) else None, answer.get("usage"))
+
+
+def _find_metadata(answer: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (answer.get("usageMetadata"),)
+
+
+def _fill_openai(found: Mapping[str, Any], usage: Usage) -> None:
+    incoming = _object(found, "prompt_tokens_details", "input_tokens_details")
+    outgoing = _object(found, "completion_tokens_details", "output_tokens_details")
+    usage.input_tokens = _first(found, "prompt_tokens", "input_tokens")
+    usage.output_tokens = _first(found, "completion_tokens", "output_tokens")
+    usage.cached_tokens = _or(
+        _first(incoming, "cached_tokens"),
+        _first(found, "cache_read_input_tokens", "prompt_cache_hit_tokens", "cached_tokens"),
+    )
+    usage.cache_creation_tokens = _or(
+        _first(incoming, "cache_creation_tokens", "cache_write_tokens"),
+        _first(found, "cache_creation_input_tokens"),
+    )
+    usage.reasoning_tokens = _or(
+        _first(outgoing, "reasoning_tokens"), _first(found, "reasoning_tokens")
+    )
+
+
+def _fill_anthropic(found: Mapping[str, Any], usage: Usage) -> None:
+    uncached = _first(found, "input_tokens")
+    usage.cached_tokens = _first(found, "cache_read_input_tokens")
+    usage.cache_creation_tokens = _first(found, "cache_creation_input_tokens")
+    usage.input_tokens = _sum(uncached, usage.cached_tokens, usage.cache_creation_tokens)
+    usage.output_tokens = _first(found, "output_tokens")
+
+
+def _fill_google(found: Mapping[str, Any], usage: Usage) -> None:
+    usage.reasoning_tokens = _first(found, "thoughtsTokenCount")
+    usage.cached_tokens = _first(found, "cachedContentTokenCount")
+    usage.input_tokens = _sum(
+        _first(found, "promptTokenCount"), _first(found, "toolUsePromptTokenCount")
+    )
+    usage.output_tokens = _sum(_first(found, "candidatesTokenCount"), usage.reasoning_tokens)
+
+
+_READINGS: Mapping[str, _Reading] = {
+    "openai": _Reading(b'"usage"', _find_openai, _fill_openai),
+    "responses": _Reading(b'"usage"', _find_in_response, _fill_openai),
+    "anthropic": _Reading(b'"usage"', _find_in_message, _fill_anthropic, grows=True),
+    "google": _Reading(b'"usageMetadata"', _find_metadata, _fill_google),
+}
+
+
+def _first(holder: Mapping[str, Any], *names: str) -> int | None:
+    """The first figure that is given; an explicit zero is one."""
+    for name in names:
+        value = holder.get(name)
+        if _is_number(value) and 0 <= value < LARGEST_FIGURE and value == int(value):
+            return int(value)
+    return None
+
+
+def _object(holder: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
+    return next((held for name in names if isinstance(held := holder.get(name), dict)), {})
+
+
+def _or(first: int | None, second: int | None) -> int | None:
+    return second if first is None else first
+
+
+def _sum(*figures: int | None) -> int | None:
+    given = [figure for figure in figures if figure is not None]
+    return sum(given) if given else None
+
+
+def _is_number(value: Any) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)
