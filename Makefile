@@ -43,7 +43,7 @@ check: $(DEV) ## Check format, lint, types, import layers and portability
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
-	@$(BIN)/lint-imports
+	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m tools.check_portable
 
 format: $(DEV) ## Format the code and mend what the linter can
