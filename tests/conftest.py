@@ -9,6 +9,7 @@ import pytest
 
 from .acceptance.plugin import refuse_unknown_criteria
 from .support.gateway import Gateways
+from .support.providers import Providers
 
 pytest_plugins = ["pytester"]
 
@@ -57,3 +58,17 @@ def module_gateway(
 ) -> Iterator[Gateways]:
     """Starts gateways that the tests of a module share."""
     yield from _gateways(request, tmp_path_factory)
+
+
+@pytest.fixture(scope="module")
+def fakes() -> Iterator[Providers]:
+    """Starts fake providers that the tests of a module share: `fakes(FakeOpenAI)`."""
+    providers = Providers()
+    yield providers
+    providers.stop_all()
+
+
+@pytest.fixture(autouse=True)
+def _every_test_finds_the_fakes_fresh(request: pytest.FixtureRequest) -> None:
+    if "fakes" in request.fixturenames:
+        request.getfixturevalue("fakes").reset()
