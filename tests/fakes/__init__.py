@@ -3,6 +3,8 @@
 `server.FakeProvider` is what they share, `faults` is what can go wrong, `script` is what they say.
 """
 
+from .anthropic import FakeAnthropic
+from .azure import FakeAzure
 from .faults import (
     ContentPolicyViolation,
     ContextWindowExceeded,
@@ -32,7 +34,7 @@ from .script import Script, Tokens, ToolCall
 from .server import FakeProvider
 
 PROVIDERS: dict[str, type[FakeProvider]] = {
-    kind.name: kind for kind in (FakeOpenAI, FakeCompatible)
+    kind.name: kind for kind in (FakeOpenAI, FakeCompatible, FakeAzure, FakeAnthropic)
 }
 
 __all__ = [
@@ -45,6 +47,8 @@ __all__ = [
     "Delay",
     "EmptyBody",
     "ErrorEventMidStream",
+    "FakeAnthropic",
+    "FakeAzure",
     "FakeCompatible",
     "FakeOpenAI",
     "FakeProvider",

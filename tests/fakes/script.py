@@ -43,8 +43,8 @@ class Tokens:
 class Script:
     """What the next answer holds; what is left out comes from the request.
 
-    body: the whole JSON body, in place of everything else (for a stream: `events`).
-    events: the whole stream as framed bytes, one element a write.
+    body: the whole JSON body, in place of everything else.
+    events: the whole stream as framed bytes, one element a write, in place of everything else.
     headers: added to the answer's.
     """
 

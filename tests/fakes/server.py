@@ -11,9 +11,10 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import inspect
 import itertools
 import threading
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Awaitable, Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
@@ -22,7 +23,7 @@ from aiohttp import web
 
 from .faults import Fault, RateLimitHeaders
 from .recorded import Recorded
-from .reply import Cut, Exchange, Refused, Reply, deliver
+from .reply import SSE, Cut, Exchange, Refused, Reply, deliver, ok, stream
 from .script import Script, Tokens, ToolCall
 
 Handler = Callable[[Exchange], Reply] | Callable[[Exchange], Awaitable[Any]]
@@ -55,9 +56,11 @@ class FakeProvider:
     keys: the credentials that it accepts; None accepts any that is not empty.
     models: the models that it has; None has every model.
     delay_between_chunks: seconds between the pieces of a stream.
+    objects: what clients have created (files, batches, threads …), by kind and id.
     """
 
     name: ClassVar[str] = ""
+    stream_type: ClassVar[str] = SSE
 
     def __init__(
         self,
@@ -72,6 +75,7 @@ class FakeProvider:
         self.models = None if models is None else list(models)
         self.delay_between_chunks = delay_between_chunks
         self.requests: list[Recorded] = []
+        self.objects: defaultdict[str, dict[str, dict[str, Any]]] = defaultdict(dict)
         self._faults: list[_Plan] = []
         self._answers: list[_Plan] = []
         self._lock = threading.Lock()
@@ -145,11 +149,12 @@ class FakeProvider:
             self._answers.append(_Plan(deque([script]), when, always))
 
     def reset(self) -> None:
-        """Forget requests, faults and scripts."""
+        """Forget requests, faults, scripts and objects."""
         with self._lock:
             self.requests.clear()
             self._faults.clear()
             self._answers.clear()
+            self.objects.clear()
 
     @property
     def last(self) -> Recorded:
@@ -266,9 +271,7 @@ class FakeProvider:
             for fault in x.faults:
                 await fault.before(x)
             self.authorize(x)
-            reply: Any = handler(x)
-            if not isinstance(reply, Reply):
-                reply = await reply
+            reply = self._scripted(x) or await _called(handler, x)
         except Refused as refused:
             reply = refused.reply
         if isinstance(reply, web.WebSocketResponse):
@@ -280,6 +283,17 @@ class FakeProvider:
             reply = fault.alter(x, reply)
         return await deliver(x, reply, self.delay_between_chunks)
 
+    def _scripted(self, x: Exchange) -> Reply | None:
+        """The answer where the script holds it whole."""
+        if x.script.events is not None:
+            return stream(list(x.script.events), self.stream_type)
+        return None if x.script.body is None else ok(x.script.body)
+
     def _no_route(self, x: Exchange) -> Reply:
         path = x.recorded.path
         return self.error(404, f"Invalid URL ({x.recorded.method} {path})")
+
+
+async def _called(handler: Handler, x: Exchange) -> Any:
+    answer: Any = handler(x)
+    return await answer if inspect.isawaitable(answer) else answer

@@ -5,19 +5,14 @@ from __future__ import annotations
 import time
 from typing import Any
 
-import orjson
-
+from ..model import Content, arguments_of
 from ..reply import Exchange, Reply, event, ok, stream
 from ..script import ToolCall, halves, pieces
-from .content import Content, chat_content, required, usage_object
+from .content import chat_content, required, usage_object
 
 
 def chat(x: Exchange) -> Reply:
     body = required(x, "model", "messages")
-    if x.script.body is not None and not body.get("stream"):
-        return ok(x.script.body)
-    if x.script.events is not None and body.get("stream"):
-        return stream(list(x.script.events))
     content = chat_content(x, body)
     return _streamed(x, body, content) if body.get("stream") else _whole(x, body, content)
 
@@ -77,7 +72,7 @@ def _finish_reason(body: dict[str, Any], content: Content) -> str:
 
 
 def _function(call: ToolCall) -> dict[str, str]:
-    return {"name": call.name, "arguments": orjson.dumps(call.arguments).decode()}
+    return {"name": call.name, "arguments": arguments_of(call)}
 
 
 def _call_id(x: Exchange, call: ToolCall) -> str:
@@ -160,8 +155,7 @@ def _tool_deltas(x: Exchange, index: int, call: ToolCall) -> list[Delta]:
         "function": {"name": call.name, "arguments": ""},
     }
     arguments = [
-        {"index": index, "function": {"arguments": half}}
-        for half in halves(orjson.dumps(call.arguments).decode())
+        {"index": index, "function": {"arguments": half}} for half in halves(arguments_of(call))
     ]
     return [({"tool_calls": [part]}, None, None) for part in (head, *arguments)]
 
@@ -169,6 +163,6 @@ def _tool_deltas(x: Exchange, index: int, call: ToolCall) -> list[Delta]:
 def _function_deltas(call: ToolCall) -> list[Delta]:
     parts = [
         {"name": call.name, "arguments": ""},
-        *({"arguments": half} for half in halves(orjson.dumps(call.arguments).decode())),
+        *({"arguments": half} for half in halves(arguments_of(call))),
     ]
     return [({"function_call": part}, None, None) for part in parts]

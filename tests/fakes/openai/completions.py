@@ -8,49 +8,43 @@ import struct
 import time
 from typing import Any
 
+from ..model import Ask, Content, speak
 from ..reply import Exchange, Reply, event, ok, stream
-from ..script import count, echo, pieces
-from .content import counted, required, usage_object
+from ..script import count, pieces
+from .content import required, strings
 
 
 def completions(x: Exchange) -> Reply:
     body = required(x, "model", "prompt")
-    if x.script.body is not None and not body.get("stream"):
-        return ok(x.script.body)
-    prompts = _texts(body["prompt"])
-    texts = [x.script.text or echo(prompt) for prompt in prompts for _ in range(body.get("n") or 1)]
-    limit = body.get("max_tokens") or 0
-    cut = [bool(limit) and count(text) > limit for text in texts]
-    texts = [
-        " ".join(text.split()[:limit]) if short else text
-        for text, short in zip(texts, cut, strict=True)
+    stops, number = strings(body.get("stop")), body.get("n") or 1
+    answers = [
+        speak(x.script, Ask(prompt, count(prompt), stops=stops, limit=body.get("max_tokens")))
+        for prompt in _texts(body["prompt"])
+        for _ in range(number)
     ]
-    content = counted(x, sum(map(count, prompts)), " ".join(texts), (), "stop")
-    usage = usage_object(content)
     base = {
         "id": x.provider.new_id("cmpl-", 29),
         "object": "text_completion",
         "created": int(time.time()),
         "model": body["model"],
     }
-    reasons = ["length" if short else content.finish_reason for short in cut]
     if not body.get("stream"):
         choices = [
-            _choice(index, text, reason)
-            for index, (text, reason) in enumerate(zip(texts, reasons, strict=True))
+            _choice(index, answer.text, answer.finish_reason)
+            for index, answer in enumerate(answers)
         ]
-        return ok(base | {"choices": choices, "usage": usage})
-    asked = bool((body.get("stream_options") or {}).get("include_usage"))
-    chunks: list[dict[str, Any]] = []
-    for index, (text, reason) in enumerate(zip(texts, reasons, strict=True)):
-        words = [(piece, None) for piece in pieces(text)]
-        chunks += [
-            base | {"choices": [_choice(index, piece, why)]}
-            for piece, why in [*words, ("", reason)]
+        return ok(base | {"choices": choices, "usage": _usage(answers, number)})
+    chunks = [
+        base | {"choices": [_choice(index, piece, reason)]}
+        for index, answer in enumerate(answers)
+        for piece, reason in [
+            *((piece, None) for piece in pieces(answer.text)),
+            ("", answer.finish_reason),
         ]
-    if asked:
+    ]
+    if (body.get("stream_options") or {}).get("include_usage"):
         chunks = [chunk | {"usage": None} for chunk in chunks]
-        chunks.append(base | {"choices": [], "usage": usage})
+        chunks.append(base | {"choices": [], "usage": _usage(answers, number)})
     return stream([*map(event, chunks), event("[DONE]")])
 
 
@@ -92,6 +86,16 @@ def _texts(value: Any) -> list[str]:
     if value and isinstance(value[0], int):
         return [" ".join(map(str, value))]
     return [text for item in value for text in _texts(item)]
+
+
+def _usage(answers: list[Content], number: int) -> dict[str, int]:
+    read = sum(answer.input_tokens for answer in answers[::number])
+    written = sum(answer.output_tokens for answer in answers)
+    return {
+        "prompt_tokens": read,
+        "completion_tokens": written,
+        "total_tokens": read + written,
+    }
 
 
 def _choice(index: int, text: str, reason: str | None) -> dict[str, Any]:

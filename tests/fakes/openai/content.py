@@ -1,34 +1,21 @@
-"""What a fake of OpenAI's says to a request, before it takes the form of an endpoint's answer."""
+"""How OpenAI's requests ask a model, and how its answers report usage."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
 from typing import Any
 
-import orjson
-
-from ..reply import Exchange, Refused
-from ..script import ToolCall, count, echo, instance, text_of, tokens_of
-
-
-@dataclass(frozen=True, slots=True)
-class Content:
-    """One answer of a model: text or tool calls, why it ended, what it consumed."""
-
-    text: str
-    tool_calls: tuple[ToolCall, ...]
-    refusal: str | None
-    reasoning: str
-    finish_reason: str
-    input_tokens: int
-    output_tokens: int
-    cached_tokens: int
-    reasoning_tokens: int
+from ..model import Ask, Content, offered, speak
+from ..reply import Exchange, Refused, Reply
+from ..script import text_of, tokens_of
 
 
 def required(x: Exchange, *names: str) -> dict[str, Any]:
-    """The request's JSON, refused as OpenAI does when a field is missing or a model unknown."""
-    body = x.json
+    """The request's JSON, refused as OpenAI does when a field is missing or a model unknown.
+
+    Azure's deployment, which stands in the path, takes the model's place.
+    """
+    body = with_deployment(x, x.json)
     for name in names:
         if name not in body:
             raise Refused(missing(x, name))
@@ -36,10 +23,15 @@ def required(x: Exchange, *names: str) -> dict[str, Any]:
     return body
 
 
-def missing(x: Exchange, name: str) -> Any:
+def with_deployment(x: Exchange, body: dict[str, Any]) -> dict[str, Any]:
+    return body | {"model": x.path["deployment"]} if "deployment" in x.path else body
+
+
+def missing(x: Exchange, name: str) -> Reply:
+    provider: Any = x.provider
     if name == "model":
-        return x.provider.error(400, "you must provide a model parameter")
-    return x.provider.error(
+        return provider.error(400, "you must provide a model parameter")
+    return provider.error(
         400,
         f"Missing required parameter: '{name}'.",
         param=name,
@@ -52,45 +44,25 @@ def check_model(x: Exchange, model: Any) -> None:
         raise Refused(x.provider.failure("model_not_found", x))
 
 
+def strings(value: Any) -> tuple[str, ...]:
+    """A field that is a string or a list of them, or is missing."""
+    return (value,) if isinstance(value, str) else tuple(value or ())
+
+
 def chat_content(x: Exchange, body: dict[str, Any]) -> Content:
-    """The answer to a chat request, counted as `script` describes."""
-    script = x.script
-    messages = body["messages"]
-    calls = () if script.text is not None else script.tool_calls
-    if calls is None:
-        calls = _calls_offered(x, body, messages)
-    text = "" if calls else script.text
-    if text is None:
-        text = _text(body, messages)
-    text, reason = _limited(text, body)
-    reason = "tool_calls" if calls else reason
-    return counted(
-        x,
-        sum(tokens_of(message.get("content")) for message in messages),
-        text,
-        tuple(calls),
-        reason,
+    messages: list[dict[str, Any]] = body["messages"]
+    heard = next((m for m in reversed(messages) if m.get("role") in ("user", "tool")), {})
+    answered = bool(messages) and messages[-1].get("role") in ("tool", "function")
+    ask = Ask(
+        heard=text_of(heard.get("content")),
+        input_tokens=sum(tokens_of(message.get("content")) for message in messages),
+        tools=() if answered else _tools(body),
+        schema=_schema(body.get("response_format") or {}),
+        stops=strings(body.get("stop")),
+        limit=body.get("max_completion_tokens") or body.get("max_tokens"),
+        thinks=body.get("reasoning_effort") not in (None, "none"),
     )
-
-
-def counted(
-    x: Exchange, input_tokens: int, text: str, calls: tuple[ToolCall, ...], reason: str
-) -> Content:
-    script = x.script
-    said = count(text) + sum(1 + count(orjson.dumps(call.arguments).decode()) for call in calls)
-    usage = script.usage
-    reasoning_tokens = usage.reasoning or count(script.reasoning or "")
-    return Content(
-        text=text,
-        tool_calls=calls,
-        refusal=script.refusal,
-        reasoning=script.reasoning or "",
-        finish_reason=script.finish_reason or reason,
-        input_tokens=input_tokens if usage.input is None else usage.input,
-        output_tokens=said + reasoning_tokens if usage.output is None else usage.output,
-        cached_tokens=usage.cached,
-        reasoning_tokens=reasoning_tokens,
-    )
+    return speak(x.script, ask)
 
 
 def usage_object(content: Content, times: int = 1) -> dict[str, Any]:
@@ -110,45 +82,23 @@ def usage_object(content: Content, times: int = 1) -> dict[str, Any]:
     }
 
 
-def _text(body: dict[str, Any], messages: list[dict[str, Any]]) -> str:
-    heard = next((m for m in reversed(messages) if m.get("role") in ("user", "tool")), {})
-    said = echo(text_of(heard.get("content")))
-    wanted = body.get("response_format") or {}
+def _schema(wanted: dict[str, Any]) -> dict[str, Any] | None:
     if wanted.get("type") == "json_schema":
-        return orjson.dumps(instance(wanted["json_schema"].get("schema"), said)).decode()
-    if wanted.get("type") == "json_object":
-        return orjson.dumps({"echo": said}).decode()
-    return said
+        return wanted["json_schema"].get("schema")
+    return {} if wanted.get("type") == "json_object" else None
 
 
-def _calls_offered(
-    x: Exchange, body: dict[str, Any], messages: list[dict[str, Any]]
-) -> tuple[ToolCall, ...]:
-    """Every function offered is called, one only without `parallel_tool_calls`, none after
-    a tool has answered."""
-    functions = [tool["function"] for tool in body.get("tools") or () if "function" in tool]
-    functions += body.get("functions") or []
+def _tools(body: dict[str, Any]) -> tuple[tuple[str, dict[str, Any]], ...]:
+    functions: Iterable[dict[str, Any]] = [
+        *(tool["function"] for tool in body.get("tools") or () if "function" in tool),
+        *(body.get("functions") or ()),
+    ]
     choice = body.get("tool_choice") or body.get("function_call") or "auto"
-    if choice == "none" or not functions or messages[-1].get("role") in ("tool", "function"):
+    if choice == "none":
         return ()
+    only = None
     if isinstance(choice, dict):
-        named = choice.get("name") or choice.get("function", {}).get("name")
-        functions = [function for function in functions if function["name"] == named] or functions
-    if body.get("parallel_tool_calls") is False or "functions" in body:
-        functions = functions[:1]
-    said = echo(text_of(messages[-1].get("content")))
-    return tuple(
-        ToolCall(function["name"], instance(function.get("parameters") or {}, said))
-        for function in functions
-    )
-
-
-def _limited(text: str, body: dict[str, Any]) -> tuple[str, str]:
-    """The text as stop sequences and the token limit leave it, and why it ended."""
-    stops = body.get("stop") or []
-    for stop in [stops] if isinstance(stops, str) else stops:
-        text = text.partition(stop)[0]
-    limit = body.get("max_completion_tokens") or body.get("max_tokens")
-    if limit and count(text) > limit:
-        return " ".join(text.split()[:limit]), "length"
-    return text, "stop"
+        only = choice.get("name") or choice.get("function", {}).get("name")
+    parallel = body.get("parallel_tool_calls") is not False and "functions" not in body
+    named = ((function["name"], function.get("parameters") or {}) for function in functions)
+    return offered(named, only=only, parallel=parallel)

@@ -1,0 +1,5 @@
+"""Anthropic's API."""
+
+from .server import FakeAnthropic
+
+__all__ = ["FakeAnthropic"]
