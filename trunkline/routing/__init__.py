@@ -1,0 +1,1 @@
+"""Which deployment answers a call: strategies, the health of deployments, retries and fallbacks."""

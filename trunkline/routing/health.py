@@ -1,0 +1,134 @@
+"""How each deployment fares: calls in flight, the current minute's counts, latencies, cooldowns.
+
+One `Health` lives as long as the process; the snapshots that come and go share its records. A
+record lives while any snapshot holds its deployment.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable
+from dataclasses import dataclass
+from weakref import WeakValueDictionary
+
+from ..errors import ErrorKind
+
+MINUTE = 60.0
+
+Clock = Callable[[], float]
+"""Seconds that only go forward."""
+
+
+@dataclass(frozen=True, slots=True)
+class Cooldown:
+    """A pause that a deployment takes after failures.
+
+    since, until: seconds of the clock. kind, status: of the failure that began it.
+    """
+
+    since: float
+    until: float
+    kind: ErrorKind
+    status: int
+
+
+class Latencies:
+    """The latest samples of a duration, in seconds, with the time at which each was taken."""
+
+    __slots__ = ("_samples",)
+
+    def __init__(self) -> None:
+        self._samples: deque[tuple[float, float]] = deque()
+
+    def add(self, now: float, seconds: float, size: int) -> None:
+        samples = self._samples
+        samples.append((now, seconds))
+        while len(samples) > size:
+            samples.popleft()
+
+    def since(self, start: float) -> list[float]:
+        """The samples taken after `start`, oldest first."""
+        return [seconds for taken, seconds in self._samples if taken > start]
+
+
+class Vitals:
+    """The record of one deployment.
+
+    in_flight: calls that are at the provider now.
+    requests, tokens: of the current minute; a request counts when it starts, its tokens when it
+        ends.
+    successes, failures: of the current minute; `failed` has the failures by kind.
+    latencies: seconds per output token, or per answer where there is no such count.
+    first_chunks: seconds until the first chunk of a stream.
+    waiting: calls that wait for a place, oldest first (see `places.py`).
+    promised: free places that are kept for calls that were just told of them.
+    """
+
+    __slots__ = (
+        "__weakref__",
+        "failed",
+        "failures",
+        "first_chunks",
+        "id",
+        "in_flight",
+        "latencies",
+        "minute",
+        "promised",
+        "requests",
+        "successes",
+        "tokens",
+        "waiting",
+    )
+
+    def __init__(self, deployment_id: str) -> None:
+        self.id = deployment_id
+        self.in_flight = 0
+        self.promised = 0
+        self.waiting: deque[asyncio.Future[Vitals]] = deque()
+        self.latencies = Latencies()
+        self.first_chunks = Latencies()
+        self.minute = -1
+        self._clear()
+
+    def _clear(self) -> None:
+        self.requests = self.tokens = self.successes = self.failures = 0
+        self.failed: dict[ErrorKind, int] = {}
+
+    def turn(self, now: float) -> None:
+        """Begins a new minute's counts if the one that they belong to is over."""
+        minute = int(now // MINUTE)
+        if minute != self.minute:
+            self.minute = minute
+            self._clear()
+
+
+class Health:
+    """The records of all deployments of this process, and who is cooling down."""
+
+    def __init__(self, clock: Clock = time.monotonic) -> None:
+        self.clock = clock
+        self.cooling: dict[str, Cooldown] = {}
+        self._records: WeakValueDictionary[str, Vitals] = WeakValueDictionary()
+
+    def of(self, deployment_id: str) -> Vitals:
+        """The deployment's record. Whoever holds it keeps it; nothing else does."""
+        record = self._records.get(deployment_id)
+        if record is None:
+            record = self._records[deployment_id] = Vitals(deployment_id)
+        return record
+
+    def __len__(self) -> int:
+        return len(self._records)
+
+    def cool(self, deployment_id: str, cooldown: Cooldown) -> None:
+        self.cooling[deployment_id] = cooldown
+
+    def cooldowns(self) -> dict[str, Cooldown]:
+        """Who is cooling down now; those whose time is over are forgotten."""
+        if self.cooling:
+            now = self.clock()
+            for deployment_id in [i for i, pause in self.cooling.items() if pause.until <= now]:
+                del self.cooling[deployment_id]
+        return self.cooling

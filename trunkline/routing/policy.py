@@ -1,0 +1,146 @@
+"""What the configuration decides about retries, fallbacks and timeouts."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+from ..call import Call, Deployment, Timeouts
+from ..errors import ErrorKind, GatewayError, NoDeployment, NotFound, ProviderError
+from .configured import as_mapping, configured
+from .error_classes import RETRIES, Counts, counts
+from .fallbacks import Fallbacks
+
+DEFAULT_RETRIES = 2
+DEFAULT_FALLBACKS = 5
+DEFAULT_TIMEOUT = 600.0
+
+FIRST_BACKOFF = 0.5
+LONGEST_BACKOFF = 8.0
+LONGEST_RETRY_AFTER = 60.0
+JITTER = 0.75
+
+_NEVER_RETRIED = frozenset(
+    {
+        ErrorKind.BAD_REQUEST,
+        ErrorKind.CONTEXT_WINDOW,
+        ErrorKind.CONTENT_POLICY,
+        ErrorKind.NOT_FOUND,
+    }
+)
+_RETRIED_ELSEWHERE = frozenset({ErrorKind.AUTHENTICATION, ErrorKind.PERMISSION})
+"""Kinds that another deployment, with credentials of its own, may not share."""
+
+_timeouts = lru_cache(maxsize=1024)(Timeouts)
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingPolicy:
+    """Retries, fallbacks and timeouts of one configuration.
+
+    num_retries: retries of a call within one group where nothing more specific says otherwise.
+    retry_after: the least wait before a retry, in seconds.
+    max_fallbacks: groups that a call may fall back to.
+    timeout, stream_timeout: seconds; None where the configuration names none.
+    """
+
+    num_retries: int = DEFAULT_RETRIES
+    retry_after: float = 0.0
+    max_fallbacks: int = DEFAULT_FALLBACKS
+    timeout: float = DEFAULT_TIMEOUT
+    stream_timeout: float | None = None
+    retry_policy: Counts = field(default_factory=dict)
+    group_retry_policies: Mapping[str, Counts] = field(default_factory=dict)
+    general: Fallbacks = field(default_factory=Fallbacks)
+    context_window: Fallbacks = field(default_factory=Fallbacks)
+    content_policy: Fallbacks = field(default_factory=Fallbacks)
+    random: Callable[[], float] = random.random
+
+    @classmethod
+    def from_settings(
+        cls, settings: Any, random: Callable[[], float] = random.random
+    ) -> RoutingPolicy:
+        router, shared = settings.router_settings, settings.litellm_settings
+        groups = as_mapping(router.model_group_retry_policy)
+        return cls(
+            num_retries=configured(settings, "num_retries", DEFAULT_RETRIES),
+            retry_after=configured(settings, "retry_after", 0.0),
+            max_fallbacks=configured(settings, "max_fallbacks", DEFAULT_FALLBACKS),
+            # LiteLLM lets request_timeout limit the attempt even where the router has a timeout.
+            timeout=shared.request_timeout or router.timeout or DEFAULT_TIMEOUT,
+            stream_timeout=router.stream_timeout,
+            retry_policy=counts(as_mapping(router.retry_policy), RETRIES),
+            group_retry_policies={
+                group: counts(as_mapping(policy), RETRIES) for group, policy in groups.items()
+            },
+            general=Fallbacks.of(
+                configured(settings, "fallbacks", ()), configured(settings, "default_fallbacks", ())
+            ),
+            context_window=Fallbacks.of(configured(settings, "context_window_fallbacks", ())),
+            content_policy=Fallbacks.of(configured(settings, "content_policy_fallbacks", ())),
+            random=random,
+        )
+
+    def retries(self, error: ProviderError, call: Call, others: bool = True) -> int:
+        """How many retries a call has in all, given the kind of its latest failure.
+
+        others: whether the group has another deployment than the one that failed.
+
+        The order is LiteLLM's: no retries where the request says 0; the policy of the group, else
+        the general one, where it names the kind; the request's number; the deployment's; the
+        configured one. What fails everywhere alike is retried only where a policy says so.
+        """
+        if call.num_retries == 0:
+            return 0
+        policy = self.group_retry_policies.get(call.group, self.retry_policy)
+        named = policy.get(error.kind)
+        if named is not None:
+            return named
+        if error.kind in _NEVER_RETRIED or (error.kind in _RETRIED_ELSEWHERE and not others):
+            return 0
+        if call.num_retries is not None:
+            return call.num_retries
+        own = call.attempts[-1].deployment.params.get("num_retries") if call.attempts else None
+        return self.num_retries if own is None else int(own)
+
+    def delay(self, error: ProviderError, retry: int, others: bool) -> float:
+        """Seconds to wait before retry number `retry`, counted from 0.
+
+        others: whether another healthy deployment can take the retry; then only the configured
+        `retry_after` is waited. Else what the provider asks for, if that is a minute at most, or
+        a backoff that doubles; both with jitter, so that clients don't return all at once.
+        """
+        if others:
+            return self.retry_after
+        asked = error.retry_after or 0.0
+        if not 0 < asked <= LONGEST_RETRY_AFTER:
+            asked = min(FIRST_BACKOFF * 2.0**retry, LONGEST_BACKOFF)
+        return max(asked, self.retry_after) + JITTER * self.random()
+
+    def fallbacks(self, group: str, error: GatewayError) -> tuple[str, ...]:
+        """The groups to ask instead of `group`, in order.
+
+        A context-window or content-policy error has a list of its own. As in LiteLLM, the general
+        one stands in only where that list isn't configured at all.
+        """
+        if isinstance(error, ProviderError):
+            own = {
+                ErrorKind.CONTEXT_WINDOW: self.context_window,
+                ErrorKind.CONTENT_POLICY: self.content_policy,
+            }.get(error.kind)
+            return (own or self.general).of_group(group)
+        if isinstance(error, NoDeployment | NotFound):
+            return self.general.of_group(group)
+        return ()
+
+    def timeouts(self, deployment: Deployment, call: Call) -> Timeouts:
+        """How long an attempt of the call on the deployment may take."""
+        seconds = call.timeout
+        if seconds is None and call.stream:
+            seconds = deployment.stream_timeout or self.stream_timeout
+        if seconds is None:
+            seconds = deployment.timeout or self.timeout
+        return _timeouts(seconds, seconds)

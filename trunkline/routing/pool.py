@@ -1,0 +1,200 @@
+"""The candidates of a call, taken out one filter after another before a strategy ranks them."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..call import Call
+from ..errors import ErrorKind, NoDeployment, PermissionDenied, ProviderError
+from .candidate import Candidate
+from .capabilities import needed
+from .configured import configured
+from .health import MINUTE, Health
+from .prompt_size import MOST_BYTES, USUAL_BYTES, text_bytes
+from .tags import tagged
+
+Candidates = tuple[Candidate, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which filters the configuration turns on.
+
+    limits: `rpm` and `tpm` are limits, not only weights.
+    pre_call: requests that a model is known not to take don't go there.
+    """
+
+    tags: bool = False
+    tags_match_any: bool = True
+    limits: bool = False
+    pre_call: bool = False
+
+    @classmethod
+    def from_settings(cls, settings: Any, strategy_limits: bool) -> Filters:
+        router = settings.router_settings
+        pre_call = bool(configured(settings, "enable_pre_call_checks", False))
+        optional = router.optional_pre_call_checks or ()
+        return cls(
+            tags=bool(router.enable_tag_filtering),
+            tags_match_any=router.tag_filtering_match_any is not False,
+            limits=strategy_limits or pre_call or "enforce_model_rate_limits" in optional,
+            pre_call=pre_call,
+        )
+
+
+class Pool:
+    """The deployments of one group, and what is true of them for every call.
+
+    usable: those whose credentials are there. missing: variables that the others lack.
+    plain: whether, as long as nobody cools down, every call may go to all of `first`.
+    first: those of the lowest `order`.
+    """
+
+    __slots__ = ("_filters", "_tag_filtering", "first", "missing", "model", "plain", "usable")
+
+    def __init__(self, candidates: Sequence[Candidate], filters: Filters) -> None:
+        self.usable = tuple(each for each in candidates if not each.deployment.missing)
+        self.missing = sorted({name for each in candidates for name in each.deployment.missing})
+        self.model = candidates[0].deployment.group if candidates else ""
+        self._filters = filters
+        own = (each.tag_filtering for each in candidates if each.tag_filtering is not None)
+        self._tag_filtering = next(own, filters.tags)
+        self.first = lowest_order(self.usable)
+        self.plain = bool(self.usable) and not (
+            self._tag_filtering
+            or filters.pre_call
+            or any(each.places for each in self.usable)
+            or (filters.limits and any(_limited(each) for each in self.usable))
+        )
+
+    def eligible(self, call: Call, health: Health) -> Candidates:
+        """The candidates that the call may go to now.
+
+        Raises NoDeployment, PermissionDenied (tags), ProviderError (the prompt is too long).
+        """
+        left = self._present()
+        if self._tag_filtering:
+            left = self._by_tags(left, call)
+        if self._filters.pre_call:
+            left = self._by_context(left, call)
+            left = _by_capabilities(left, call)
+        healthy = self._by_cooldown(left, health)
+        return self._by_limits(healthy, call, health) if self._filters.limits else healthy
+
+    def _present(self) -> Candidates:
+        if not self.usable:
+            names = ", ".join(self.missing) or "no deployment"
+            raise NoDeployment(
+                f"The model '{self.model}' can't be used: environment variables that it needs are "
+                f"not set: {names}.",
+                status=503,
+            )
+        return self.usable
+
+    def _by_tags(self, left: Candidates, call: Call) -> Candidates:
+        left = tagged(left, call.tags, self._filters.tags_match_any)
+        if not left:
+            raise PermissionDenied(
+                f"No deployment of the model '{self.model}' may serve a request with the tags "
+                f"{list(call.tags)}.",
+                param="tags",
+            )
+        return left
+
+    def _by_context(self, left: Candidates, call: Call) -> Candidates:
+        """Without those whose context the prompt exceeds by the usual measure.
+
+        When that is all of them, only a prompt that exceeds every context by the most generous
+        measure is refused; else the provider, which counts exactly, decides.
+        """
+        limits = [each.context for each in left if each.context is not None]
+        if not limits:
+            return left
+        if call.raw and not call.uploads and len(call.raw) <= USUAL_BYTES * min(limits):
+            return left
+        size = text_bytes(call)
+        fitting = _holding(left, size // USUAL_BYTES)
+        if fitting or _holding(left, size // MOST_BYTES):
+            return fitting or left
+        raise ProviderError(
+            ErrorKind.CONTEXT_WINDOW,
+            f"The request's prompt, about {size // USUAL_BYTES} tokens, exceeds the context "
+            f"of every deployment of the model '{self.model}' (at most {max(limits)} tokens).",
+            status=400,
+            type="invalid_request_error",
+            code="context_length_exceeded",
+        )
+
+    def _by_cooldown(self, left: Candidates, health: Health) -> Candidates:
+        cooling = health.cooldowns()
+        if not cooling:
+            return left
+        healthy = tuple(each for each in left if each.deployment.id not in cooling)
+        if not healthy:
+            until = min(cooling[each.deployment.id].until for each in left)
+            seconds = max(0.0, until - health.clock())
+            raise NoDeployment(
+                f"All deployments of the model '{self.model}' are cooling down after failures; "
+                f"try again in {seconds:.0f} seconds.",
+                retry_after=seconds,
+            )
+        return healthy
+
+    def _by_limits(self, left: Candidates, call: Call, health: Health) -> Candidates:
+        if not any(_limited(each) for each in left):
+            return left
+        now = health.clock()
+        tokens = text_bytes(call) // USUAL_BYTES
+        within = tuple(each for each in left if _takes(each, tokens, now))
+        if not within:
+            seconds = MINUTE - now % MINUTE
+            raise NoDeployment(
+                f"All deployments of the model '{self.model}' are at their limit of requests or "
+                f"tokens a minute; try again in {seconds:.0f} seconds.",
+                retry_after=seconds,
+            )
+        return within
+
+
+def preferred(eligible: Candidates, tried: Collection[str]) -> Candidates:
+    """Whom to ask next: who was not asked yet before who failed, a free place before a full one,
+    a lower `order` before a higher; whoever is left if all are full."""
+    free = tuple(each for each in eligible if each.free)
+    untried = tuple(each for each in free if each.deployment.id not in tried) if tried else free
+    return lowest_order(untried or free)
+
+
+def lowest_order(candidates: Candidates) -> Candidates:
+    """The candidates of the lowest `order`; all where none has one."""
+    orders = [each.deployment.order for each in candidates if each.deployment.order is not None]
+    if not orders:
+        return candidates
+    lowest = min(orders)
+    return tuple(each for each in candidates if each.deployment.order == lowest)
+
+
+def _limited(candidate: Candidate) -> bool:
+    return candidate.deployment.rpm is not None or candidate.deployment.tpm is not None
+
+
+def _takes(candidate: Candidate, tokens: int, now: float) -> bool:
+    deployment, vitals = candidate.deployment, candidate.vitals
+    vitals.turn(now)
+    return (deployment.rpm is None or vitals.requests < deployment.rpm) and (
+        deployment.tpm is None or vitals.tokens + tokens <= deployment.tpm
+    )
+
+
+def _holding(candidates: Candidates, tokens: int) -> Candidates:
+    return tuple(each for each in candidates if each.context is None or tokens <= each.context)
+
+
+def _by_capabilities(left: Candidates, call: Call) -> Candidates:
+    """Without those known to lack what the request needs; all if that is everyone, since what is
+    known may be outdated."""
+    if not any(each.lacks for each in left):
+        return left
+    wanted = needed(call)
+    return tuple(each for each in left if wanted.isdisjoint(each.lacks)) or left

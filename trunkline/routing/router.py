@@ -1,0 +1,255 @@
+"""Chooses the deployment that a call goes to next, and learns how each attempt ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from functools import lru_cache
+from random import Random
+from typing import Any
+
+from ..call import Call, Deployment, Usage
+from ..errors import ErrorKind, NoDeployment, ProviderError
+from .candidate import Candidate, Facts, candidate
+from .configured import configured
+from .cooldowns import CooldownRules
+from .health import Cooldown, Health
+from .places import hand_on, redeem, wait_for_place
+from .policy import RoutingPolicy
+from .pool import Filters, Pool, preferred
+from .strategies import STRATEGIES, SimpleShuffle, Strategy
+
+REMEMBERED = 4096
+"""Deployments and groups whose precomputed data are kept; wildcards make more as they are used."""
+
+KEPT_LATENCIES = 10
+TIMEOUT_PENALTY = 1000.0
+"""Seconds that LiteLLM counts for an answer that didn't come."""
+
+
+class Router:
+    """One configuration's way of choosing, over the health that all share.
+
+    Every `choose` that returns is followed, before anything else is awaited, by `started`; and
+    every `started` by exactly one of `succeeded`, `failed` and `cancelled`.
+    """
+
+    def __init__(
+        self,
+        policy: RoutingPolicy,
+        strategy: Strategy,
+        health: Health,
+        *,
+        deployments: Iterable[Deployment] = (),
+        cooldowns: CooldownRules | None = None,
+        filters: Filters | None = None,
+        facts: Facts = lambda deployment: {},
+        default_places: int | None = None,
+        kept_latencies: int = KEPT_LATENCIES,
+    ) -> None:
+        self.strategy = strategy
+        self._policy = policy
+        self._health = health
+        self._rules = cooldowns or CooldownRules()
+        self._filters = filters or Filters(limits=strategy.limits)
+        self._kept_latencies = kept_latencies
+        known = tuple(deployments)
+        self._records = {each.id: health.of(each.id) for each in known}
+        self._groups = {each.id: each.group for each in known}
+        self._sizes = Counter(self._groups.values())
+        self._facts = facts
+        self._default_places = default_places
+        self._candidate = lru_cache(maxsize=REMEMBERED)(self._make_candidate)
+        self._pool = lru_cache(maxsize=REMEMBERED)(self._make_pool)
+        for each in known:
+            self._candidate(each)
+
+    def _make_candidate(self, deployment: Deployment) -> Candidate:
+        group = self._groups.get(deployment.id, deployment.group)
+        return candidate(
+            deployment,
+            self._records.get(deployment.id) or self._health.of(deployment.id),
+            alone=self._sizes[group] <= 1,
+            facts=self._facts(deployment),
+            default_places=self._default_places,
+        )
+
+    def _make_pool(self, deployments: tuple[Deployment, ...]) -> Pool:
+        return Pool([self._candidate(each) for each in deployments], self._filters)
+
+    async def choose(
+        self, candidates: Sequence[Deployment], call: Call, tried: Collection[str] = ()
+    ) -> Deployment:
+        """The deployment that the call goes to next.
+
+        candidates: the group's deployments; the same tuple each time is fastest.
+        tried: ids of those on which the call failed before; they come last.
+
+        Waits, at most as long as an attempt may take, where all are at `max_parallel_requests`.
+        Raises NoDeployment; PermissionDenied where tags allow none; ProviderError of the
+        context-window kind where the prompt is too long for all.
+        """
+        pool = self._pool(candidates if type(candidates) is tuple else tuple(candidates))
+        if pool.plain and not tried and not self._health.cooling:
+            return self._pick(pool.first, call)
+        while True:
+            eligible = pool.eligible(call, self._health)
+            best = preferred(eligible, tried)
+            if best:
+                return self._pick(best, call)
+            given = await self._wait(eligible, call)
+            if given.deployment.id not in self._health.cooldowns():
+                return given.deployment
+            hand_on(given.vitals)
+
+    def _pick(self, candidates: tuple[Candidate, ...], call: Call) -> Deployment:
+        if len(candidates) == 1:
+            return candidates[0].deployment
+        return self.strategy.pick(candidates, call, self._health.clock()).deployment
+
+    async def _wait(self, eligible: tuple[Candidate, ...], call: Call) -> Candidate:
+        seconds = self._policy.timeouts(eligible[0].deployment, call).total
+        record = await wait_for_place([each.vitals for each in eligible], seconds)
+        if record is None:
+            raise NoDeployment(
+                f"All deployments of the model '{call.group}' have been at max_parallel_requests "
+                f"for {seconds:g} seconds.",
+                retry_after=1.0,
+            )
+        redeem(record)
+        return next(each for each in eligible if each.vitals is record)
+
+    def started(self, deployment: Deployment, call: Call) -> None:
+        vitals = self._candidate(deployment).vitals
+        vitals.turn(self._health.clock())
+        vitals.in_flight += 1
+        vitals.requests += 1
+
+    def succeeded(
+        self,
+        deployment: Deployment,
+        call: Call,
+        *,
+        seconds: float,
+        first_chunk: float | None,
+        usage: Usage,
+    ) -> None:
+        """The whole answer was there after `seconds`, its first chunk after `first_chunk`."""
+        here = self._candidate(deployment)
+        vitals, now = here.vitals, self._health.clock()
+        vitals.turn(now)
+        vitals.successes += 1
+        vitals.tokens += usage.total_tokens
+        vitals.latencies.add(now, seconds / (usage.output_tokens or 1), self._kept_latencies)
+        if call.stream and first_chunk is not None:
+            vitals.first_chunks.add(now, first_chunk, self._kept_latencies)
+        _leave(here)
+
+    def failed(
+        self, deployment: Deployment, call: Call, error: ProviderError, *, seconds: float
+    ) -> None:
+        """The attempt failed after `seconds`; the deployment may cool down for it."""
+        here = self._candidate(deployment)
+        vitals, now = here.vitals, self._health.clock()
+        vitals.turn(now)
+        if error.kind is ErrorKind.TIMEOUT:
+            vitals.latencies.add(now, TIMEOUT_PENALTY, self._kept_latencies)
+            if call.stream:
+                vitals.first_chunks.add(now, TIMEOUT_PENALTY, self._kept_latencies)
+        if self._rules.blames(here, call, error, seconds):
+            vitals.failures += 1
+            vitals.failed[error.kind] = vitals.failed.get(error.kind, 0) + 1
+            pause = self._rules.cools(here, error)
+            if pause is not None:
+                cooldown = Cooldown(now, now + pause, error.kind, error.status)
+                self._health.cooling[deployment.id] = cooldown
+        _leave(here)
+
+    def cancelled(self, deployment: Deployment, call: Call) -> None:
+        """The client ended the call: nothing is learned of the deployment."""
+        _leave(self._candidate(deployment))
+
+    def retry_in(
+        self,
+        candidates: Sequence[Deployment],
+        call: Call,
+        tried: Collection[str],
+        error: ProviderError,
+        retries: int,
+    ) -> float | None:
+        """Seconds to wait before the call tries its group again; None if it shall not.
+
+        tried: ids of those on which it failed, with `error` the latest. retries: how many it made.
+
+        With no deployment left that isn't cooling down, the provider's own error is the better
+        answer. Deployments of a higher `order` are asked even when the retries are used up.
+        """
+        pool = self._pool(candidates if type(candidates) is tuple else tuple(candidates))
+        cooling = self._health.cooldowns()
+        healthy = [each for each in pool.usable if each.deployment.id not in cooling]
+        others = any(each.deployment.id not in tried for each in healthy)
+        if healthy and retries < self._policy.retries(error, call, len(pool.usable) > 1):
+            return self._policy.delay(error, retries, others)
+        if others and error.kind not in _DEDICATED and self._has_backup(healthy, tried, pool):
+            return 0.0
+        return None
+
+    def _has_backup(self, healthy: Sequence[Candidate], tried: Collection[str], pool: Pool) -> bool:
+        orders = (each.deployment.order for each in pool.usable if each.deployment.id in tried)
+        reached = max((order for order in orders if order is not None), default=None)
+        return reached is not None and any(
+            each.deployment.order is not None and each.deployment.order > reached
+            for each in healthy
+        )
+
+    def cooldowns(self) -> Mapping[str, Mapping[str, Any]]:
+        """Who is cooling down: seconds left, and the failure that it is for, by deployment id."""
+        now = self._health.clock()
+        return {
+            deployment_id: {
+                "seconds": round(pause.until - now, 3),
+                "error": pause.kind.value,
+                "status": pause.status,
+            }
+            for deployment_id, pause in self._health.cooldowns().items()
+        }
+
+
+_DEDICATED = frozenset({ErrorKind.CONTEXT_WINDOW, ErrorKind.CONTENT_POLICY})
+"""Kinds with fallbacks of their own, which another `order` doesn't stand in for."""
+
+
+def _leave(here: Candidate) -> None:
+    vitals = here.vitals
+    vitals.in_flight -= 1
+    if vitals.waiting and vitals.in_flight + vitals.promised < (here.places or 1):
+        hand_on(vitals)
+
+
+def build_router(
+    settings: Any,
+    deployments: Iterable[Deployment],
+    health: Health,
+    policy: RoutingPolicy,
+    *,
+    facts: Facts = lambda deployment: {},
+    random: Random | None = None,
+) -> Router:
+    """The router that the configuration describes.
+
+    A `routing_strategy` that isn't LiteLLM's gets `simple-shuffle`.
+    """
+    args = configured(settings, "routing_strategy_args", {})
+    name = configured(settings, "routing_strategy", SimpleShuffle.name)
+    strategy = STRATEGIES.get(name, SimpleShuffle)(args, random or Random())
+    return Router(
+        policy,
+        strategy,
+        health,
+        deployments=deployments,
+        cooldowns=CooldownRules.from_settings(settings),
+        filters=Filters.from_settings(settings, strategy.limits),
+        facts=facts,
+        default_places=configured(settings, "default_max_parallel_requests"),
+        kept_latencies=int(args.get("max_latency_list_size", KEPT_LATENCIES)),
+    )
