@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from random import random
 from typing import Any
 
 from ..call import Call, Deployment, Timeouts
@@ -57,12 +57,10 @@ class RoutingPolicy:
     general: Fallbacks = field(default_factory=Fallbacks)
     context_window: Fallbacks = field(default_factory=Fallbacks)
     content_policy: Fallbacks = field(default_factory=Fallbacks)
-    random: Callable[[], float] = random.random
+    jitter: Callable[[], float] = random
 
     @classmethod
-    def from_settings(
-        cls, settings: Any, random: Callable[[], float] = random.random
-    ) -> RoutingPolicy:
+    def from_settings(cls, settings: Any, jitter: Callable[[], float] = random) -> RoutingPolicy:
         router, shared = settings.router_settings, settings.litellm_settings
         groups = as_mapping(router.model_group_retry_policy)
         return cls(
@@ -81,7 +79,7 @@ class RoutingPolicy:
             ),
             context_window=Fallbacks.of(configured(settings, "context_window_fallbacks", ())),
             content_policy=Fallbacks.of(configured(settings, "content_policy_fallbacks", ())),
-            random=random,
+            jitter=jitter,
         )
 
     def retries(self, error: ProviderError, call: Call, others: bool = True) -> int:
@@ -118,7 +116,7 @@ class RoutingPolicy:
         asked = error.retry_after or 0.0
         if not 0 < asked <= LONGEST_RETRY_AFTER:
             asked = min(FIRST_BACKOFF * 2.0**retry, LONGEST_BACKOFF)
-        return max(asked, self.retry_after) + JITTER * self.random()
+        return max(asked, self.retry_after) + JITTER * self.jitter()
 
     def fallbacks(self, group: str, error: GatewayError) -> tuple[str, ...]:
         """The groups to ask instead of `group`, in order.
