@@ -16,6 +16,7 @@ from email.utils import parsedate_to_datetime
 
 from ..call import Wire
 from ..errors import ErrorKind, ProviderError
+from ..redaction import bounded, redact, redact_value
 from .error_bodies import ErrorBody, phrase, read
 from .failure_tables import (
     ANSWERS,
@@ -30,9 +31,17 @@ from .failure_tables import (
     TOO_LONG,
     WAIT,
 )
-from ..redaction import bounded, redact, redact_value
 
-__all__ = ["classify", "cut", "malformed", "redact", "retry_after", "timed_out", "unreachable"]
+__all__ = [
+    "classify",
+    "cut",
+    "failure",
+    "malformed",
+    "redact",
+    "retry_after",
+    "timed_out",
+    "unreachable",
+]
 
 LONGEST_MESSAGE = 2_000
 LONGEST_WAIT = 86_400.0
@@ -80,7 +89,7 @@ def classify(  # noqa: PLR0917
 
 def timed_out(seconds: float) -> ProviderError:
     """The provider was silent for longer than it may be."""
-    return _own(ErrorKind.TIMEOUT, f"the provider did not answer within {seconds:g} seconds")
+    return failure(ErrorKind.TIMEOUT, f"the provider did not answer within {seconds:g} seconds")
 
 
 def unreachable(exception: BaseException) -> ProviderError:
@@ -88,23 +97,25 @@ def unreachable(exception: BaseException) -> ProviderError:
 
     Only the class of the failure is told: an exception's text holds addresses and sometimes keys.
     """
-    return _own(ErrorKind.CONNECTION, f"the provider could not be reached: {_reason(exception)}")
+    return failure(ErrorKind.CONNECTION, f"the provider could not be reached: {_reason(exception)}")
 
 
 def malformed(reason: str) -> ProviderError:
     """The provider answered something that is not of its API."""
-    return _own(ErrorKind.MALFORMED, f"the provider's answer could not be read: {reason}")
+    return failure(ErrorKind.MALFORMED, f"the provider's answer could not be read: {reason}")
 
 
 def cut(reason: str) -> ProviderError:
     """The provider began to answer and stopped."""
-    return _own(ErrorKind.CONNECTION, f"the provider broke off its answer: {reason}")
+    return failure(ErrorKind.CONNECTION, f"the provider broke off its answer: {reason}")
 
 
-def _own(kind: ErrorKind, message: str) -> ProviderError:
-    status, type_ = ANSWERS[kind]
+def failure(kind: ErrorKind, message: str, *, status: int | None = None) -> ProviderError:
+    """A failure that no provider worded. status: None for the one that goes with the kind."""
+    usual, type_ = ANSWERS[kind]
     message = bounded(message, LONGEST_MESSAGE)
-    return ProviderError(kind, message, status=status, type=type_, code=kind.value)
+    code = CODES.get(kind, kind.value)
+    return ProviderError(kind, message, status=status or usual, type=type_, code=code)
 
 
 def _kind(status: int, said: ErrorBody, provider: str) -> ErrorKind:
