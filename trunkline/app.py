@@ -15,7 +15,7 @@ from .call import Deployment
 from .gateway import Gateway, Serving
 from .live.snapshot import Snapshot, build_snapshot
 from .operations import OPERATIONS
-from .providers.direct import DirectLane
+from .providers.direct import DirectLane, target_of
 from .providers.lanes import Lanes
 from .providers.litellm_lane import LitellmLane
 from .providers.mock_lane import MockLane
@@ -76,7 +76,7 @@ class Application:
         )
         limit = settings.general_settings.max_request_size_mb
         self._surface = Surface(Gateway(serving), int(limit * MEBIBYTE))
-        _announce(snapshot)
+        _announce(snapshot, settings.router_settings.routing_strategy)
         if any(_needs_litellm(deployment) for deployment in snapshot.deployments):
             self._litellm.warm()
         return self._surface

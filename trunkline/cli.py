@@ -29,13 +29,13 @@ def serve(options: argparse.Namespace) -> int:
     """Serves until SIGTERM or SIGINT; then drains and ends with 0."""
     settings = _load(options.config)
     os.environ.update(settings.environment)
-    if not settings.general_settings.master_key and not _is_loopback(options.host):
-        if not settings.general_settings.allow_unauthenticated:
-            return _refuse(
-                f"no general_settings.master_key is configured, so anybody who reaches"
-                f" {options.host} could use every provider key: set one, serve on 127.0.0.1,"
-                f" or set general_settings.allow_unauthenticated: true"
-            )
+    general = settings.general_settings
+    if not (general.master_key or general.allow_unauthenticated or _is_loopback(options.host)):
+        return _refuse(
+            f"no general_settings.master_key is configured, so anybody who reaches"
+            f" {options.host} could use every provider key: set one, serve on 127.0.0.1,"
+            f" or set general_settings.allow_unauthenticated: true"
+        )
     problem = _occupied(options.host, options.port)
     if problem:
         return _refuse(f"cannot listen on {options.host}:{options.port}: {problem}")

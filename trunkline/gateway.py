@@ -68,7 +68,9 @@ class Gateway:
                 asked.update(fresh)
                 groups.extendleft(reversed(fresh))
                 if not groups or call.fallbacks >= serving.policy.max_fallbacks:
-                    error.attempts = [_report(attempt) for attempt in call.attempts]
+                    error.attempts = [
+                        _report(attempt, attempt.error) for attempt in call.attempts if attempt.error
+                    ]
                     raise
                 call.fallbacks += 1
 
@@ -89,9 +91,9 @@ async def _ask_group(serving: Serving, call: Call, group: str) -> Answer:
             return await _attempt(serving, call, deployment)
         except ProviderError as error:
             tried.add(deployment.id)
-            if retries >= serving.policy.retries(error, call):
-                raise
             others = any(candidate.id not in tried for candidate in candidates)
+            if retries >= serving.policy.retries(error, call, others):
+                raise
             delay = serving.policy.delay(error, retries, others)
             retries += 1
             if delay > 0:
@@ -214,17 +216,13 @@ class _Outcome:
             self._router.cancelled(attempt.deployment, self._call)
 
 
-def _report(attempt: Attempt) -> dict[str, object]:
-    """What the client is told about an attempt."""
-    report: dict[str, object] = {
+def _report(attempt: Attempt, error: ProviderError) -> dict[str, object]:
+    """What the client is told about an attempt that failed."""
+    return {
         "model": attempt.deployment.model,
         "deployment": attempt.deployment.id,
         "seconds": round(attempt.seconds, 3),
+        "error": error.kind.value,
+        "status": error.status,
+        "message": error.message,
     }
-    if attempt.error is not None:
-        report |= {
-            "error": attempt.error.kind.value,
-            "status": attempt.error.status,
-            "message": attempt.error.message,
-        }
-    return report

@@ -1,4 +1,4 @@
-"""JSON, fast where orjson can and lenient where it can't (integers beyond 64 bits, lone surrogates)."""
+"""JSON: fast where orjson can, lenient where it can't (large integers, lone surrogates)."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a request asks of the gateway itself, in LiteLLM's fields and headers; it goes no further."""
+"""What a request asks of the gateway itself, in LiteLLM's fields and headers."""
 
 from __future__ import annotations
 
@@ -6,14 +6,25 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from ..call import Call, Wire
+from ..call import Call
 from ..errors import InvalidRequest
 
 FIELDS = frozenset(
-    """
-    num_retries timeout request_timeout fallbacks disable_fallbacks tags litellm_metadata cache
-    litellm_trace_id litellm_session_id litellm_call_id no-log guardrails
-    """.split()
+    [
+        "num_retries",
+        "timeout",
+        "request_timeout",
+        "fallbacks",
+        "disable_fallbacks",
+        "tags",
+        "litellm_metadata",
+        "cache",
+        "litellm_trace_id",
+        "litellm_session_id",
+        "litellm_call_id",
+        "no-log",
+        "guardrails",
+    ]
 )
 """Fields of the body that are for the gateway and unknown to every provider."""
 
@@ -27,10 +38,9 @@ def take_controls(call: Call) -> None:
     if not FIELDS.isdisjoint(body):
         taken = {name: body.pop(name) for name in FIELDS & body.keys()}
         _apply(call, taken)
-    if call.operation.wire is Wire.OPENAI and metadata is not None and not body.get("store"):
+    if metadata is not None and call.operation.name == "chat" and not body.get("store"):
         # OpenAI takes metadata with stored calls only; elsewhere it is LiteLLM's and ours.
-        if call.operation.name == "chat":
-            body.pop("metadata")
+        body.pop("metadata")
     for name in ("x-litellm-timeout", "x-litellm-stream-timeout", "x-litellm-num-retries"):
         if name in headers:
             _apply_header(call, name, headers[name])

@@ -29,9 +29,11 @@ class AnswerHeaders:
             known = self._learn(attempt.deployment, snapshot)
         fixed, prices = known
         now = time.monotonic()
-        waited = sum((tried.answered or tried.ended or now) - tried.started for tried in call.attempts)
+        waited = sum(
+            (tried.answered or tried.ended or now) - tried.started for tried in call.attempts
+        )
         took = now - call.started
-        retries = str(len(call.attempts) - 1 - call.fallbacks)
+        retries = str(_retries(call))
         fallbacks = str(call.fallbacks)
         headers = [
             ("x-trunkline-call-id", call.id),
@@ -46,7 +48,7 @@ class AnswerHeaders:
             *fixed,
         ]
         if prices is not None and not call.stream:
-            cost = prices.cost(call.usage, cached_apart=call.operation.usage == "anthropic")
+            cost = prices.cost(call.usage)
             if cost is not None:
                 dollars = f"{cost / NANO_PER_DOLLAR:.9f}"
                 headers += [("x-trunkline-cost", dollars), ("x-litellm-response-cost", dollars)]
@@ -56,7 +58,7 @@ class AnswerHeaders:
         """Headers of a call that failed."""
         headers = [("x-trunkline-call-id", call_id), ("x-litellm-call-id", call_id), *_SERVER]
         if call is not None and call.attempts:
-            retries = str(len(call.attempts) - 1 - call.fallbacks)
+            retries = str(_retries(call))
             headers += [
                 ("x-trunkline-retries", retries),
                 ("x-trunkline-fallbacks", str(call.fallbacks)),
@@ -65,9 +67,7 @@ class AnswerHeaders:
             ]
         return headers
 
-    def _learn(
-        self, deployment: Deployment, snapshot: Snapshot
-    ) -> tuple[Headers, Prices | None]:
+    def _learn(self, deployment: Deployment, snapshot: Snapshot) -> tuple[Headers, Prices | None]:
         if len(self._fixed) >= _MOST_KEPT:
             self._fixed.clear()
         identity = _plain(deployment.id)
@@ -82,6 +82,10 @@ class AnswerHeaders:
         known = (fixed, Prices.from_facts(snapshot.facts_of(deployment)))
         self._fixed[deployment] = known
         return known
+
+
+def _retries(call: Call) -> int:
+    return max(0, len(call.attempts) - 1 - call.fallbacks)
 
 
 def api_base(deployment: Deployment) -> str:

@@ -62,8 +62,7 @@ async def read_body(receive: Receive, limit: int) -> bytes:
 
 def too_large(limit: int) -> RequestTooLarge:
     return RequestTooLarge(
-        f"The request's body is larger than {limit} bytes"
-        " (general_settings.max_request_size_mb).",
+        f"The request's body is larger than {limit} bytes (general_settings.max_request_size_mb).",
         code="request_too_large",
     )
 

@@ -42,20 +42,14 @@ class Prices:
             reasoning=_femto(facts.get("output_cost_per_reasoning_token"), output),
         )
 
-    def cost(self, usage: Usage, *, cached_apart: bool) -> int | None:
-        """Nano-dollars, rounded half up; None when the provider gave no usage.
-
-        cached_apart: whether cached tokens are counted beside the input tokens (Anthropic) or
-            among them (everybody else).
-        """
+    def cost(self, usage: Usage) -> int | None:
+        """Nano-dollars, rounded half up; None when the provider gave no usage."""
         if usage.input_tokens is None and usage.output_tokens is None:
             return None
         cached = usage.cached_tokens or 0
         created = usage.cache_creation_tokens or 0
         reasoning = usage.reasoning_tokens or 0
-        plain = usage.input_tokens or 0
-        if not cached_apart:
-            plain = max(0, plain - cached - created)
+        plain = max(0, (usage.input_tokens or 0) - cached - created)
         spoken = max(0, (usage.output_tokens or 0) - reasoning)
         femto = (
             plain * self.input
