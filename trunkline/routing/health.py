@@ -11,6 +11,7 @@ import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
+from math import ceil
 from weakref import WeakValueDictionary
 
 from ..errors import ErrorKind
@@ -37,20 +38,38 @@ class Cooldown:
 class Latencies:
     """The latest samples of a duration, in seconds, with the time at which each was taken."""
 
-    __slots__ = ("_samples",)
+    __slots__ = ("_mean", "_samples")
 
     def __init__(self) -> None:
         self._samples: deque[tuple[float, float]] = deque()
+        self._mean: float | None = None
 
     def add(self, now: float, seconds: float, size: int) -> None:
+        """Keeps a sample; the oldest go when there are more than `size`."""
         samples = self._samples
         samples.append((now, seconds))
         while len(samples) > size:
             samples.popleft()
+        self._mean = None
 
-    def since(self, start: float) -> list[float]:
-        """The samples taken after `start`, oldest first."""
-        return [seconds for taken, seconds in self._samples if taken > start]
+    def mean(self, start: float) -> float | None:
+        """The mean of the samples taken after `start`; None without any. Older ones are dropped."""
+        self._drop(start)
+        if self._mean is None and self._samples:
+            self._mean = sum([seconds for _, seconds in self._samples]) / len(self._samples)
+        return self._mean
+
+    def percentile(self, start: float, share: float) -> float | None:
+        """The sample that `share` (from 0 to 1) of those after `start` don't exceed."""
+        self._drop(start)
+        ordered = sorted(seconds for _, seconds in self._samples)
+        return ordered[ceil(len(ordered) * share) - 1] if ordered else None
+
+    def _drop(self, start: float) -> None:
+        samples = self._samples
+        while samples and samples[0][0] <= start:
+            samples.popleft()
+            self._mean = None
 
 
 class Vitals:
@@ -121,9 +140,6 @@ class Health:
 
     def __len__(self) -> int:
         return len(self._records)
-
-    def cool(self, deployment_id: str, cooldown: Cooldown) -> None:
-        self.cooling[deployment_id] = cooldown
 
     def cooldowns(self) -> dict[str, Cooldown]:
         """Who is cooling down now; those whose time is over are forgotten."""

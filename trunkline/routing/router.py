@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 from ..call import Call, Deployment, Usage
 from ..errors import ErrorKind, NoDeployment, ProviderError
@@ -25,6 +25,13 @@ REMEMBERED = 4096
 KEPT_LATENCIES = 10
 TIMEOUT_PENALTY = 1000.0
 """Seconds that LiteLLM counts for an answer that didn't come."""
+
+
+class HasDeployments(Protocol):
+    """A snapshot, as far as the router needs it."""
+
+    @property
+    def deployments(self) -> Iterable[Deployment]: ...
 
 
 class Router:
@@ -48,7 +55,7 @@ class Router:
         kept_latencies: int = KEPT_LATENCIES,
     ) -> None:
         self.strategy = strategy
-        self._policy = policy
+        self.policy = policy
         self._health = health
         self._rules = cooldowns or CooldownRules()
         self._filters = filters or Filters(limits=strategy.limits)
@@ -108,7 +115,7 @@ class Router:
         return self.strategy.pick(candidates, call, self._health.clock()).deployment
 
     async def _wait(self, eligible: tuple[Candidate, ...], call: Call) -> Candidate:
-        seconds = self._policy.timeouts(eligible[0].deployment, call).total
+        seconds = self.policy.timeouts(eligible[0].deployment, call).total
         record = await wait_for_place([each.vitals for each in eligible], seconds)
         if record is None:
             raise NoDeployment(
@@ -188,8 +195,8 @@ class Router:
         cooling = self._health.cooldowns()
         healthy = [each for each in pool.usable if each.deployment.id not in cooling]
         others = any(each.deployment.id not in tried for each in healthy)
-        if healthy and retries < self._policy.retries(error, call, len(pool.usable) > 1):
-            return self._policy.delay(error, retries, others)
+        if healthy and retries < self.policy.retries(error, call, len(pool.usable) > 1):
+            return self.policy.delay(error, retries, others)
         if others and error.kind not in _DEDICATED and self._has_backup(healthy, tried, pool):
             return 0.0
         return None
@@ -228,25 +235,23 @@ def _leave(here: Candidate) -> None:
 
 def build_router(
     settings: Any,
-    deployments: Iterable[Deployment],
+    snapshot: HasDeployments,
     health: Health,
-    policy: RoutingPolicy,
-    *,
+    random: Random,
     facts: Facts = lambda deployment: {},
-    random: Random | None = None,
 ) -> Router:
     """The router that the configuration describes.
 
-    A `routing_strategy` that isn't LiteLLM's gets `simple-shuffle`.
+    A `routing_strategy` that isn't one of LiteLLM's gets `simple-shuffle`.
     """
     args = configured(settings, "routing_strategy_args", {})
     name = configured(settings, "routing_strategy", SimpleShuffle.name)
-    strategy = STRATEGIES.get(name, SimpleShuffle)(args, random or Random())
+    strategy = STRATEGIES.get(name, SimpleShuffle)(args, random)
     return Router(
-        policy,
+        RoutingPolicy.from_settings(settings, random.random),
         strategy,
         health,
-        deployments=deployments,
+        deployments=snapshot.deployments,
         cooldowns=CooldownRules.from_settings(settings),
         filters=Filters.from_settings(settings, strategy.limits),
         facts=facts,

@@ -15,7 +15,6 @@ from bisect import bisect
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from itertools import accumulate
-from math import ceil
 from random import Random
 from typing import Any, Protocol
 
@@ -105,14 +104,15 @@ class LatencyBased:
         return self._random.choice(fast)
 
     def _latency(self, candidate: Candidate, call: Call, since: float) -> float:
-        if call.stream:
-            samples = candidate.vitals.first_chunks.since(since)
-            if samples and self._percentile is not None:
-                return sorted(samples)[ceil(len(samples) * self._percentile) - 1]
-            if samples:
-                return sum(samples) / len(samples)
-        samples = candidate.vitals.latencies.since(since)
-        return sum(samples) / len(samples) if samples else 0.0
+        first_chunks, latencies = candidate.vitals.first_chunks, candidate.vitals.latencies
+        seconds = None
+        if call.stream and self._percentile is not None:
+            seconds = first_chunks.percentile(since, self._percentile)
+        elif call.stream:
+            seconds = first_chunks.mean(since)
+        if seconds is None:
+            seconds = latencies.mean(since)
+        return seconds or 0.0
 
 
 class CostBased:
