@@ -28,13 +28,15 @@ from .faults import (
     Status,
     WrongContentType,
 )
+from .google import FakeGemini, FakeVertex
 from .openai import FakeCompatible, FakeOpenAI
 from .recorded import Part, Recorded
 from .script import Script, Tokens, ToolCall
 from .server import FakeProvider
 
 PROVIDERS: dict[str, type[FakeProvider]] = {
-    kind.name: kind for kind in (FakeOpenAI, FakeCompatible, FakeAzure, FakeAnthropic)
+    kind.name: kind
+    for kind in (FakeOpenAI, FakeCompatible, FakeAzure, FakeAnthropic, FakeGemini, FakeVertex)
 }
 
 __all__ = [
@@ -50,8 +52,10 @@ __all__ = [
     "FakeAnthropic",
     "FakeAzure",
     "FakeCompatible",
+    "FakeGemini",
     "FakeOpenAI",
     "FakeProvider",
+    "FakeVertex",
     "Fault",
     "Fragmented",
     "Hang",

@@ -121,7 +121,7 @@ class FakeAzure(FakeOpenAI):
             return Reply(400, orjson.dumps({"error": _filtered()}))
         return super().failure(name, x)
 
-    def error_event(self) -> bytes:
+    def error_event(self, x: Exchange) -> bytes:
         code, message = _ERRORS[500]
         return event({"error": {"code": code, "message": message}})
 

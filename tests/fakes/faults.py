@@ -134,7 +134,7 @@ class MalformedJson(Fault):
     def alter(self, x: Exchange, reply: Reply) -> Reply:
         if reply.pieces is None:
             return replace(reply, body=reply.body[: max(1, len(reply.body) - 7)])
-        broken = x.provider.malformed_event()
+        broken = x.provider.malformed_event(x)
         return replace(reply, pieces=(reply.pieces[0], broken, *reply.pieces[1:]))
 
 
@@ -218,7 +218,7 @@ class ErrorEventMidStream(Fault):
 
     async def between(self, x: Exchange, sent: int) -> None:
         if x.recorded.status == 200 and sent == self.after_chunks:
-            raise EndWith(x.provider.error_event())
+            raise EndWith(x.provider.error_event(x))
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,11 @@ from typing import Any
 import orjson
 
 MEDIA_TOKENS = 10
+PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJg"
+    "gg=="
+)
+"""A PNG of one pixel, in base64."""
 _TEXT_KEYS = ("text", "content", "parts", "functionResponse", "toolResult")
 _JSON_KEYS = ("response", "json")
 

@@ -105,12 +105,16 @@ class FakeProvider:
         """The provider's answer to a known failure; the names stand in `faults`."""
         raise NotImplementedError
 
-    def error_event(self) -> bytes:
+    def error_event(self, x: Exchange) -> bytes:
         """How the provider says in the middle of a stream that it failed."""
         raise NotImplementedError
 
-    def malformed_event(self) -> bytes:
+    def malformed_event(self, x: Exchange) -> bytes:
         return b'data: {"id": "broken\n\n'
+
+    def adapt(self, x: Exchange, reply: Reply) -> Reply:
+        """The last word on an answer, error or not."""
+        return reply
 
     def rate_limits(self, figures: RateLimitHeaders) -> dict[str, str]:
         return {}
@@ -120,6 +124,11 @@ class FakeProvider:
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def base_url(self) -> str:
+        """What a configuration calls `api_base`."""
+        return self.url
 
     def fault(self, *faults: Planned, always: bool = False, when: Predicate | None = None) -> None:
         """Let requests fail: each takes the next fault. None is a request that succeeds, a tuple
@@ -276,6 +285,7 @@ class FakeProvider:
             reply = refused.reply
         if isinstance(reply, web.WebSocketResponse):
             return reply
+        reply = self.adapt(x, reply)
         reply = replace(
             reply, headers={**self.headers(x), **reply.headers, **dict(x.script.headers)}
         )

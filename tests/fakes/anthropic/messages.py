@@ -18,7 +18,10 @@ _STOP_REASONS = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool
 
 
 def create(x: Exchange) -> Reply:
-    body = x.json
+    return answer(x, x.json)
+
+
+def answer(x: Exchange, body: dict[str, Any]) -> Reply:
     for name in ("model", "messages", "max_tokens"):
         if name not in body:
             raise Refused(x.provider.error(400, f"{name}: Field required"))

@@ -105,10 +105,10 @@ class FakeAnthropic(FakeProvider):
             return self.error(400, "prompt is too long: 205351 tokens > 200000 maximum")
         return self.error(400, "Output blocked by content filtering policy")
 
-    def error_event(self) -> bytes:
+    def error_event(self, x: Exchange) -> bytes:
         return event(error_object(529), "error")
 
-    def malformed_event(self) -> bytes:
+    def malformed_event(self, x: Exchange) -> bytes:
         return b'event: content_block_delta\ndata: {"type": "content_block_de\n\n'
 
     # Models

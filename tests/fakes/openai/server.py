@@ -136,7 +136,7 @@ class FakeOpenAI(FakeProvider):
             code="content_policy_violation",
         )
 
-    def error_event(self) -> bytes:
+    def error_event(self, x: Exchange) -> bytes:
         return event(error_object(500))
 
     def extend_chat(self, body: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,206 @@
+"""generateContent, streamGenerateContent, countTokens and embedContent.
+
+Source: the REST reference of the Gemini API, v1beta. Google prints its JSON in lines, and its
+server-sent events end in CRLF.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+
+from ..model import Ask, Content, offered, speak
+from ..openai.completions import vector
+from ..reply import JSON, Exchange, Refused, Reply, stream
+from ..script import pieces, text_of, tokens_of
+
+_FINISH_REASONS = {"stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP"}
+_SIGNATURE = "RmFrZVNpZ25hdHVyZQ=="
+
+
+def pretty(value: Any) -> bytes:
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2)
+
+
+def answered(value: Any, status: int = 200) -> Reply:
+    return Reply(status, pretty(value) + b"\n", "application/json; charset=UTF-8")
+
+
+def generate(x: Exchange) -> Reply:
+    body, content = _asked(x)
+    parts = _parts(x, body, content)
+    return answered(_answer(x, content, parts, content.output_tokens, _identity(x)))
+
+
+def stream_generate(x: Exchange) -> Reply:
+    """The stream, as server-sent events with `alt=sse`, else as one JSON array."""
+    body, content = _asked(x)
+    identity = _identity(x)
+    pieces_of_parts = [part for whole in _parts(x, body, content) for part in _split(whole)]
+    said = 0
+    answers = []
+    for number, part in enumerate(pieces_of_parts, start=1):
+        last = number == len(pieces_of_parts)
+        said += tokens_of(part.get("text", ""))
+        written = content.output_tokens if last else said
+        answers.append(_answer(x, content, [part], written, identity, last=last))
+    if as_events(x):
+        return stream([b"data: " + orjson.dumps(one) + b"\r\n\r\n" for one in answers])
+    listed = [(b"[" if n == 0 else b",\r\n") + pretty(one) for n, one in enumerate(answers)]
+    return stream([*listed, b"]\n"], JSON + "; charset=UTF-8")
+
+
+def count_tokens(x: Exchange) -> Reply:
+    body = x.json
+    inner = body.get("generateContentRequest") or body
+    given = x.script.usage.input
+    total = _input_tokens(inner) if given is None else given
+    return answered({"totalTokens": total, "promptTokensDetails": _details(total)})
+
+
+def embed(x: Exchange) -> Reply:
+    check_model(x)
+    return answered({"embedding": {"values": _embedding(x.json)}})
+
+
+def batch_embed(x: Exchange) -> Reply:
+    check_model(x)
+    requests = x.json.get("requests") or []
+    return answered({"embeddings": [{"values": _embedding(request)} for request in requests]})
+
+
+def as_events(x: Exchange) -> bool:
+    return x.recorded.parameter("alt") == "sse"
+
+
+def check_model(x: Exchange) -> None:
+    if x.provider.models is not None and x.path["model"] not in x.provider.models:
+        raise Refused(x.provider.failure("model_not_found", x))
+
+
+def _embedding(request: dict[str, Any]) -> list[float]:
+    return vector(text_of(request.get("content")), request.get("outputDimensionality") or 8)
+
+
+def _asked(x: Exchange) -> tuple[dict[str, Any], Content]:
+    check_model(x)
+    body = x.json
+    contents = body.get("contents")
+    if not contents:
+        raise Refused(
+            x.provider.error(400, "* GenerateContentRequest.contents: contents is not specified\n")
+        )
+    config = body.get("generationConfig") or {}
+    heard = next((c for c in reversed(contents) if c.get("role", "user") != "model"), {})
+    tool_answered = any("functionResponse" in part for part in contents[-1].get("parts", ()))
+    ask = Ask(
+        heard=text_of(heard.get("parts")),
+        input_tokens=_input_tokens(body),
+        tools=() if tool_answered else _tools(body),
+        schema=_schema(config),
+        stops=tuple(config.get("stopSequences") or ()),
+        limit=config.get("maxOutputTokens"),
+        thinks="thinkingConfig" in config and config["thinkingConfig"].get("thinkingBudget") != 0,
+    )
+    return body, speak(x.script, ask)
+
+
+def _identity(x: Exchange) -> dict[str, str]:
+    return {
+        "modelVersion": x.script.model or x.path["model"],
+        "responseId": x.provider.new_id("", 22),
+    }
+
+
+def _answer(
+    x: Exchange,
+    content: Content,
+    parts: list[dict[str, Any]],
+    written: int,
+    identity: dict[str, str],
+    *,
+    last: bool = True,
+) -> dict[str, Any]:
+    candidate: dict[str, Any] = {"content": {"parts": parts, "role": "model"}}
+    if last:
+        reason = content.finish_reason
+        candidate["finishReason"] = _FINISH_REASONS.get(reason, reason)
+    candidate["index"] = 0
+    return {"candidates": [candidate], "usageMetadata": _usage(content, written), **identity}
+
+
+def _usage(content: Content, written: int) -> dict[str, Any]:
+    """`candidatesTokenCount` leaves out thoughts, which `written` may hold already."""
+    thoughts = content.reasoning_tokens
+    candidates = max(0, written - thoughts)
+    usage: dict[str, Any] = {
+        "promptTokenCount": content.input_tokens,
+        "candidatesTokenCount": candidates,
+        "totalTokenCount": content.input_tokens + candidates + thoughts,
+        "promptTokensDetails": _details(content.input_tokens),
+    }
+    if thoughts:
+        usage["thoughtsTokenCount"] = thoughts
+    if content.cached_tokens:
+        usage["cachedContentTokenCount"] = content.cached_tokens
+        usage["cacheTokensDetails"] = _details(content.cached_tokens)
+    return usage
+
+
+def _details(tokens: int) -> list[dict[str, Any]]:
+    return [{"modality": "TEXT", "tokenCount": tokens}]
+
+
+def _parts(x: Exchange, body: dict[str, Any], content: Content) -> list[dict[str, Any]]:
+    thinking = (body.get("generationConfig") or {}).get("thinkingConfig") or {}
+    parts: list[dict[str, Any]] = []
+    if content.reasoning and thinking.get("includeThoughts"):
+        parts.append({"text": content.reasoning, "thought": True})
+    if content.text or not content.tool_calls:
+        parts.append({"text": content.text})
+    for number, call in enumerate(content.tool_calls):
+        part: dict[str, Any] = {"functionCall": {"name": call.name, "args": call.arguments}}
+        if number == 0 and content.reasoning:
+            part["thoughtSignature"] = _SIGNATURE
+        parts.append(part)
+    return parts
+
+
+def _split(part: dict[str, Any]) -> list[dict[str, Any]]:
+    """A part as it is streamed; function calls come whole."""
+    if "functionCall" in part:
+        return [part]
+    return [part | {"text": piece} for piece in pieces(part["text"]) or [""]]
+
+
+def _input_tokens(body: dict[str, Any]) -> int:
+    system = body.get("systemInstruction") or body.get("system_instruction") or {}
+    said = [system.get("parts") or "", *(c.get("parts") for c in body.get("contents") or ())]
+    return sum(map(tokens_of, said))
+
+
+def _tools(body: dict[str, Any]) -> tuple[tuple[str, dict[str, Any]], ...]:
+    config = (body.get("toolConfig") or body.get("tool_config") or {}).get("functionCallingConfig")
+    config = config or {}
+    if config.get("mode") == "NONE":
+        return ()
+    allowed = config.get("allowedFunctionNames")
+    return offered(
+        (function["name"], _parameters(function))
+        for tool in body.get("tools") or ()
+        for function in tool.get("functionDeclarations") or tool.get("function_declarations") or ()
+        if not allowed or function["name"] in allowed
+    )
+
+
+def _parameters(function: dict[str, Any]) -> dict[str, Any]:
+    return function.get("parameters") or function.get("parametersJsonSchema") or {}
+
+
+def _schema(config: dict[str, Any]) -> dict[str, Any] | None:
+    for name in ("responseSchema", "responseJsonSchema", "response_schema"):
+        if name in config:
+            return config[name]
+    mime = config.get("responseMimeType") or config.get("response_mime_type")
+    return {} if mime == JSON else None
