@@ -18,9 +18,10 @@ from .operations import OPERATIONS
 from .providers.direct import DirectLane, target_of
 from .providers.lanes import Lanes
 from .providers.litellm_lane import LitellmLane
-from .providers.mock_lane import MockLane
+from .providers.mock_lane import MockLane, is_mock
 from .routing.health import Health
 from .routing.router import build_router
+from .routing.strategies import STRATEGIES
 from .settings import Settings
 
 log = logging.getLogger("trunkline")
@@ -102,7 +103,7 @@ def _session() -> aiohttp.ClientSession:
 def _needs_litellm(deployment: Deployment) -> bool:
     """Whether some of a deployment's calls will take the litellm lane."""
     chat = OPERATIONS[0]
-    return "mock_response" not in deployment.params and target_of(deployment, chat) is None
+    return not is_mock(deployment) and target_of(deployment, chat) is None
 
 
 def _announce(snapshot: Snapshot, strategy: str) -> None:

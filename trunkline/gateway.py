@@ -91,10 +91,9 @@ async def _ask_group(serving: Serving, call: Call, group: str) -> Answer:
             return await _attempt(serving, call, deployment)
         except ProviderError as error:
             tried.add(deployment.id)
-            others = any(candidate.id not in tried for candidate in candidates)
-            if retries >= serving.policy.retries(error, call, others):
+            delay = serving.router.retry_in(candidates, call, tried, error, retries)
+            if delay is None:
                 raise
-            delay = serving.policy.delay(error, retries, others)
             retries += 1
             if delay > 0:
                 await asyncio.sleep(delay)

@@ -109,65 +109,6 @@ def _message(error: GatewayError) -> str:
     return f"{error.message} Tried {len(error.attempts)} times: {tried}."
 
 
-_SHAPES[wire](error))
-
-
-def stream_event(error: GatewayError, wire: Wire, operation: str) -> bytes:
-    """The event that ends a stream which failed after its first byte."""
-    if operation == "responses":
-        body: dict[str, Any] = {
-            "type": "error",
-            "code": error.code or error.type,
-            "message": _message(error),
-            "param": error.param,
-        }
-        return b"event: error\ndata: " + json_text.dumps(body) + b"\n\n"
-    event = b"event: error\n" if wire is Wire.ANTHROPIC else b""
-    return event + b"data: " + json_text.dumps(_SHAPES[wire](error)) + b"\n\n"
-
-
-def _openai(error: GatewayError) -> dict[str, Any]:
-    detail = dict(getattr(error, "detail", None) or {})
-    detail |= {
-        "message": _message(error),
-        "type": error.type,
-        "param": error.param,
-        "code": error.code,
-    }
-    if error.attempts:
-        detail["attempts"] = error.attempts
-    return {"error": detail}
-
-
-def _anthropic(error: GatewayError) -> dict[str, Any]:
-    kind = _ANTHROPIC_TYPES.get(error.status, "api_error")
-    detail: dict[str, Any] = {"type": kind, "message": _message(error)}
-    if error.attempts:
-        detail["attempts"] = error.attempts
-    return {"type": "error", "error": detail}
-
-
-def _google(error: GatewayError) -> dict[str, Any]:
-    status = _GOOGLE_STATUSES.get(error.status, "INTERNAL")
-    detail: dict[str, Any] = {"code": error.status, "message": _message(error), "status": status}
-    if error.attempts:
-        reason = {"@type": "type.googleapis.com/google.rpc.ErrorInfo", "reason": error.code or ""}
-        detail["details"] = [
-            {**reason, "metadata": {"attempts": json_text.dumps(error.attempts).decode()}}
-        ]
-    return {"error": detail}
-
-
-def _message(error: GatewayError) -> str:
-    if len(error.attempts) < 2:
-        return error.message
-    tried = "; ".join(
-        f"{attempt['model']} ({attempt['deployment']}): {attempt.get('status', '')} {attempt.get('error', '')}"
-        for attempt in error.attempts
-    )
-    return f"{error.message} Tried {len(error.attempts)} times: {tried}."
-
-
 _SHAPES: dict[Wire, Callable[[GatewayError], dict[str, Any]]] = {
     Wire.OPENAI: _openai,
     Wire.ANTHROPIC: _anthropic,

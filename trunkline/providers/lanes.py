@@ -7,6 +7,7 @@ from typing import Protocol
 
 from ..call import Answer, Call, Deployment, Timeouts
 from .direct import DirectLane
+from .mock_lane import is_mock
 
 
 class Lane(Protocol):
@@ -34,6 +35,6 @@ class Lanes:
     mock: Lane
 
     def lane(self, call: Call, deployment: Deployment) -> Lane:
-        if "mock_response" in deployment.params:
-            return self.mock
-        return self.direct if self.direct.takes(call, deployment) else self.litellm
+        if self.direct.takes(call, deployment):
+            return self.direct
+        return self.mock if is_mock(deployment) else self.litellm
