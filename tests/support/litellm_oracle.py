@@ -1,0 +1,157 @@
+"""LiteLLM's routing, asked directly: what it would pick, retry, cool down or fall back to.
+
+Importing this imports LiteLLM, which takes seconds: let a module's fixture do it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from trunkline.call import Deployment
+
+os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
+
+import litellm
+from litellm.caching.caching import DualCache
+from litellm.router_strategy.least_busy import LeastBusyLoggingHandler
+from litellm.router_strategy.lowest_cost import LowestCostLoggingHandler
+from litellm.router_strategy.lowest_latency import LowestLatencyLoggingHandler
+from litellm.router_strategy.lowest_tpm_rpm import LowestTPMLoggingHandler
+from litellm.router_strategy.lowest_tpm_rpm_v2 import LowestTPMLoggingHandler_v2
+from litellm.router_strategy.simple_shuffle import simple_shuffle
+
+GROUP = "group"
+NONE = "none"
+"""Stands for the refusal of a call that no deployment can take."""
+
+
+def entries(deployments: Sequence[Deployment], spare_rpm: int = 0) -> list[dict[str, Any]]:
+    """Deployments as LiteLLM's router holds them, with `rpm` raised by `spare_rpm`."""
+    held = []
+    for each in deployments:
+        params = dict(each.params)
+        for name in ("weight", "rpm", "tpm", "order"):
+            if getattr(each, name) is not None:
+                params[name] = getattr(each, name)
+        if "rpm" in params:
+            params["rpm"] += spare_rpm
+        if each.tags:
+            params["tags"] = list(each.tags)
+        info = dict(each.info)
+        held.append({"model_name": each.group, "litellm_params": params, "model_info": info})
+    return held
+
+
+def id_of(entry: Any) -> str:
+    return str(entry["model_info"]["id"]) if entry else NONE
+
+
+def _minutes(pattern: str, zone: Any = None) -> list[str]:
+    """This minute and the next in LiteLLM's notation, since a test may run across the two."""
+    now = datetime.now(zone)
+    return [(now + timedelta(minutes=ahead)).strftime(pattern) for ahead in (0, 1)]
+
+
+def shuffle(deployments: Sequence[Deployment]) -> str:
+    return id_of(simple_shuffle(lambda model: None, entries(deployments), GROUP, None))
+
+
+def least_busy(deployments: Sequence[Deployment], in_flight: Mapping[str, int]) -> str:
+    """The pick after so many calls have started on each, by id."""
+    handler = LeastBusyLoggingHandler(router_cache=DualCache())
+    for identity, count in in_flight.items():
+        for _ in range(count):
+            handler.log_pre_api_call("model", [], _kwargs(identity))
+    return id_of(handler.get_available_deployments(GROUP, entries(deployments)))
+
+
+async def lowest_cost(
+    deployments: Sequence[Deployment], used: Mapping[str, tuple[int, int]]
+) -> str:
+    """The pick when the minute has seen `used`: requests and tokens, by id."""
+    cache = DualCache()
+    cache.set_cache(
+        f"cost_map:{GROUP}",
+        {
+            identity: {minute: {"rpm": rpm, "tpm": tpm} for minute in _minutes("%Y-%m-%d-%H-%M")}
+            for identity, (rpm, tpm) in used.items()
+        },
+    )
+    handler = LowestCostLoggingHandler(router_cache=cache)
+    return id_of(await handler.async_get_available_deployments(GROUP, entries(deployments)))
+
+
+class Latency:
+    """LiteLLM's latency-based strategy, told of answers one by one."""
+
+    def __init__(self, args: Mapping[str, Any]) -> None:
+        self._cache = DualCache()
+        self._handler = LowestLatencyLoggingHandler(self._cache, dict(args))
+
+    async def answered(
+        self, identity: str, seconds: float, output: int, first_chunk: float | None
+    ) -> None:
+        start = datetime(2026, 1, 1)
+        kwargs = _kwargs(identity)
+        if first_chunk is not None:
+            kwargs["stream"] = True
+            kwargs["completion_start_time"] = start + timedelta(seconds=first_chunk)
+        usage = litellm.Usage(prompt_tokens=0, completion_tokens=output, total_tokens=output)
+        await self._handler.async_log_success_event(
+            kwargs, litellm.ModelResponse(usage=usage), start, start + timedelta(seconds=seconds)
+        )
+
+    async def timed_out(self, identity: str) -> None:
+        error = litellm.Timeout("late", model="model", llm_provider="openai")
+        await self._handler.async_log_failure_event(
+            _kwargs(identity) | {"exception": error}, None, None, None
+        )
+
+    async def pick(self, deployments: Sequence[Deployment], stream: bool) -> str:
+        request = {"stream": stream, "metadata": {}}
+        chosen = await self._handler.async_get_available_deployments(
+            GROUP, entries(deployments), request_kwargs=request
+        )
+        return id_of(chosen)
+
+
+def lowest_usage(deployments: Sequence[Deployment], used: Mapping[str, tuple[int, int]]) -> str:
+    """The first version's pick. It stops a request short of `rpm`, so it gets one more."""
+    cache = DualCache()
+    for minute in _minutes("%H-%M"):
+        requests = {identity: rpm for identity, (rpm, _) in used.items()}
+        tokens = {each.id: used[each.id][1] for each in deployments}
+        cache.set_cache(f"{GROUP}:rpm:{minute}", requests)
+        cache.set_cache(f"{GROUP}:tpm:{minute}", tokens)
+    handler = LowestTPMLoggingHandler(router_cache=cache)
+    return id_of(handler.get_available_deployments(GROUP, entries(deployments, spare_rpm=1)))
+
+
+class UsageV2:
+    """LiteLLM's second usage-based strategy, when the minute has seen `used`."""
+
+    def __init__(
+        self, deployments: Sequence[Deployment], used: Mapping[str, tuple[int, int]]
+    ) -> None:
+        self._entries = entries(deployments, spare_rpm=1)
+        cache = DualCache()
+        for minute in _minutes("%H-%M", UTC):
+            for each in deployments:
+                rpm, tpm = used[each.id]
+                cache.set_cache(f"{each.id}:{each.model}:rpm:{minute}", rpm)
+                cache.set_cache(f"{each.id}:{each.model}:tpm:{minute}", tpm)
+        self._handler = LowestTPMLoggingHandler_v2(router_cache=cache)
+
+    async def pick(self) -> str:
+        try:
+            return id_of(await self._handler.async_get_available_deployments(GROUP, self._entries))
+        except litellm.RateLimitError:
+            return NONE
+
+
+def _kwargs(identity: str) -> dict[str, Any]:
+    """What LiteLLM's callbacks are told of a call on the deployment."""
+    return {"litellm_params": {"metadata": {"model_group": GROUP}, "model_info": {"id": identity}}}
