@@ -5,87 +5,70 @@ from __future__ import annotations
 import time
 from urllib.parse import urlsplit
 
-from .. import __version__
-from ..call import Call, Deployment, Headers
+from ..call import Call, Deployment
 from ..ledger.prices import NANO_PER_DOLLAR, Prices
 from ..live.snapshot import Snapshot
 from ..providers.catalog import PROVIDERS
+from .http import EncodedHeaders
 
 _MOST_KEPT = 10_000
-_SERVER: Headers = [("x-trunkline-version", __version__)]
 
 
 class AnswerHeaders:
     """Makes an answer's headers; what depends on the deployment alone is made once."""
 
     def __init__(self) -> None:
-        self._fixed: dict[Deployment, tuple[Headers, Prices | None]] = {}
+        self._fixed: dict[tuple[Deployment, str], tuple[EncodedHeaders, Prices | None]] = {}
 
-    def of(self, call: Call, snapshot: Snapshot) -> Headers:
+    def of(self, call: Call, snapshot: Snapshot) -> EncodedHeaders:
         """Headers of a call that was answered."""
-        attempt = call.attempts[-1]
-        known = self._fixed.get(attempt.deployment)
+        attempts = call.attempts
+        attempt = attempts[-1]
+        key = (attempt.deployment, attempt.lane)
+        known = self._fixed.get(key)
         if known is None:
-            known = self._learn(attempt.deployment, snapshot)
+            known = self._fixed[key] = self._learn(attempt.deployment, attempt.lane, snapshot)
         fixed, prices = known
         now = time.monotonic()
-        waited = sum(
-            (tried.answered or tried.ended or now) - tried.started for tried in call.attempts
-        )
+        waited = 0.0
+        for tried in attempts:
+            waited += (tried.answered or tried.ended or now) - tried.started
         took = now - call.started
-        retries = str(_retries(call))
-        fallbacks = str(call.fallbacks)
         headers = [
-            ("x-trunkline-call-id", call.id),
-            ("x-trunkline-lane", attempt.lane),
-            ("x-trunkline-retries", retries),
-            ("x-trunkline-fallbacks", fallbacks),
-            ("x-litellm-call-id", call.id),
-            ("x-litellm-attempted-retries", retries),
-            ("x-litellm-attempted-fallbacks", fallbacks),
-            ("x-litellm-response-duration-ms", f"{took * 1000:.2f}"),
-            ("x-litellm-overhead-duration-ms", f"{(took - waited) * 1000:.2f}"),
             *fixed,
+            *_counts(call),
+            (b"x-litellm-response-duration-ms", b"%.2f" % (took * 1000)),
+            (b"x-litellm-overhead-duration-ms", b"%.2f" % ((took - waited) * 1000)),
         ]
         if prices is not None and not call.stream:
             cost = prices.cost(call.usage)
             if cost is not None:
-                dollars = f"{cost / NANO_PER_DOLLAR:.9f}"
-                headers += [("x-trunkline-cost", dollars), ("x-litellm-response-cost", dollars)]
+                dollars = b"%.9f" % (cost / NANO_PER_DOLLAR)
+                headers.append((b"x-trunkline-cost", dollars))
+                headers.append((b"x-litellm-response-cost", dollars))
         return headers
 
-    def of_error(self, call_id: str, call: Call | None) -> Headers:
+    def of_error(self, call_id: str, call: Call | None) -> EncodedHeaders:
         """Headers of a call that failed."""
-        headers = [("x-trunkline-call-id", call_id), ("x-litellm-call-id", call_id), *_SERVER]
         if call is not None and call.attempts:
-            retries = str(_retries(call))
-            headers += [
-                ("x-trunkline-retries", retries),
-                ("x-trunkline-fallbacks", str(call.fallbacks)),
-                ("x-litellm-attempted-retries", retries),
-                ("x-litellm-attempted-fallbacks", str(call.fallbacks)),
-            ]
-        return headers
+            return _counts(call)
+        return _ids(call_id)
 
-    def _learn(self, deployment: Deployment, snapshot: Snapshot) -> tuple[Headers, Prices | None]:
+    def _learn(
+        self, deployment: Deployment, lane: str, snapshot: Snapshot
+    ) -> tuple[EncodedHeaders, Prices | None]:
         if len(self._fixed) >= _MOST_KEPT:
             self._fixed.clear()
         identity = _plain(deployment.id)
         fixed = [
-            ("x-trunkline-model", _plain(deployment.model)),
-            ("x-trunkline-deployment", identity),
-            ("x-litellm-model-id", identity),
-            ("x-litellm-model-group", _plain(deployment.group)),
-            ("x-litellm-model-api-base", _plain(api_base(deployment))),
-            *_SERVER,
+            (b"x-trunkline-lane", _plain(lane)),
+            (b"x-trunkline-model", _plain(deployment.model)),
+            (b"x-trunkline-deployment", identity),
+            (b"x-litellm-model-id", identity),
+            (b"x-litellm-model-group", _plain(deployment.group)),
+            (b"x-litellm-model-api-base", _plain(api_base(deployment))),
         ]
-        known = (fixed, Prices.from_facts(snapshot.facts_of(deployment)))
-        self._fixed[deployment] = known
-        return known
-
-
-def _retries(call: Call) -> int:
-    return max(0, len(call.attempts) - 1 - call.fallbacks)
+        return fixed, Prices.from_facts(snapshot.facts_of(deployment))
 
 
 def api_base(deployment: Deployment) -> str:
@@ -97,6 +80,23 @@ def api_base(deployment: Deployment) -> str:
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
 
 
-def _plain(text: str) -> str:
+def _ids(call_id: str) -> EncodedHeaders:
+    identity = call_id.encode()
+    return [(b"x-trunkline-call-id", identity), (b"x-litellm-call-id", identity)]
+
+
+def _counts(call: Call) -> EncodedHeaders:
+    retries = b"%d" % max(0, len(call.attempts) - 1 - call.fallbacks)
+    fallbacks = b"%d" % call.fallbacks
+    return [
+        *_ids(call.id),
+        (b"x-trunkline-retries", retries),
+        (b"x-trunkline-fallbacks", fallbacks),
+        (b"x-litellm-attempted-retries", retries),
+        (b"x-litellm-attempted-fallbacks", fallbacks),
+    ]
+
+
+def _plain(text: str) -> bytes:
     """Text that may stand in a header."""
-    return "".join(char if " " <= char <= "~" else "?" for char in text)
+    return "".join(char if " " <= char <= "~" else "?" for char in text).encode()

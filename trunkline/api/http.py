@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -14,6 +13,7 @@ Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
+EncodedHeaders = list[tuple[bytes, bytes]]
 
 BODY_SECONDS = 60.0
 """The longest that a client may pause while it sends its body."""
@@ -43,21 +43,24 @@ async def read_body(receive: Receive, limit: int) -> bytes:
         return body
     parts: list[bytes] = []
     size = 0
-    while True:
-        if message["type"] == "http.disconnect":
-            raise ClientGone
-        parts.append(message.get("body", b""))
-        size += len(parts[-1])
-        if size > limit:
-            raise too_large(limit)
-        if not message.get("more_body"):
-            return b"".join(parts)
-        try:
-            message = await asyncio.wait_for(receive(), BODY_SECONDS)
-        except TimeoutError:
-            raise RequestTimeout(
-                f"No more of the request's body came for {BODY_SECONDS:.0f} seconds."
-            ) from None
+    try:
+        async with asyncio.timeout(BODY_SECONDS) as allowed:
+            while True:
+                if message["type"] == "http.disconnect":
+                    raise ClientGone
+                parts.append(message.get("body", b""))
+                size += len(parts[-1])
+                if size > limit:
+                    raise too_large(limit)
+                if not message.get("more_body"):
+                    return b"".join(parts)
+                if len(parts) > 1:
+                    allowed.reschedule(asyncio.get_running_loop().time() + BODY_SECONDS)
+                message = await receive()
+    except TimeoutError:
+        raise RequestTimeout(
+            f"No more of the request's body came for {BODY_SECONDS:.0f} seconds."
+        ) from None
 
 
 def too_large(limit: int) -> RequestTooLarge:
@@ -67,55 +70,62 @@ def too_large(limit: int) -> RequestTooLarge:
     )
 
 
-@contextlib.asynccontextmanager
-async def cancelled_when_gone(receive: Receive) -> AsyncIterator[None]:
-    """Cancels the block, as ClientGone, once the client has closed the connection.
+class CancelledWhenGone:
+    """Cancels its block, as ClientGone, once the client has closed the connection.
 
     Most calls are over before it is worth looking, so looking starts after a moment.
     """
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-    assert task is not None
-    watch: asyncio.Task[None] | None = None
-    gone = False
 
-    async def wait_for_disconnect() -> None:
-        nonlocal gone
-        while (await receive())["type"] != "http.disconnect":
+    __slots__ = ("_gone", "_receive", "_task", "_timer", "_watch")
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self._gone = False
+        self._watch: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> None:
+        self._task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(WATCH_AFTER_SECONDS, self._look)
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        self._timer.cancel()
+        if self._watch is not None:
+            self._watch.cancel()
+        if self._gone and isinstance(error, asyncio.CancelledError):
+            if self._task is not None:
+                self._task.uncancel()
+            raise ClientGone from None
+
+    def _look(self) -> None:
+        self._watch = asyncio.get_running_loop().create_task(self._wait())
+
+    async def _wait(self) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
             pass
-        gone = True
-        task.cancel()
-
-    def start() -> None:
-        nonlocal watch
-        watch = loop.create_task(wait_for_disconnect())
-
-    timer = loop.call_later(WATCH_AFTER_SECONDS, start)
-    try:
-        yield
-    except asyncio.CancelledError:
-        if not gone:
-            raise
-        task.uncancel()
-        raise ClientGone from None
-    finally:
-        timer.cancel()
-        if watch is not None:
-            watch.cancel()
+        self._gone = True
+        if self._task is not None:
+            self._task.cancel()
 
 
-async def send_answer(send: Send, status: int, headers: Headers, body: bytes) -> None:
+def encode(headers: Headers) -> EncodedHeaders:
+    """Headers as ASGI takes them."""
+    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+
+
+async def send_answer(send: Send, status: int, headers: EncodedHeaders, body: bytes) -> None:
     """A whole answer."""
-    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-    encoded.append((b"content-length", b"%d" % len(body)))
-    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    headers.append((b"content-length", b"%d" % len(body)))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
 async def send_chunks(
     send: Send,
     status: int,
-    headers: Headers,
+    headers: EncodedHeaders,
     chunks: AsyncIterator[bytes],
     *,
     heartbeat: float | None,
@@ -128,8 +138,7 @@ async def send_chunks(
     last_words: the event that ends a stream which failed; None where the format has no place for
         one, and the connection is cut.
     """
-    encoded = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
-    await send({"type": "http.response.start", "status": status, "headers": encoded})
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     pulse = _Pulse(send, heartbeat) if heartbeat else None
     try:
         async for chunk in chunks:

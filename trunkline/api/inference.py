@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
-import uuid
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -20,11 +20,12 @@ from . import errors
 from .controls import take_controls
 from .headers import AnswerHeaders
 from .http import (
+    CancelledWhenGone,
     ClientGone,
     Receive,
     Scope,
     Send,
-    cancelled_when_gone,
+    encode,
     header_map,
     read_body,
     send_answer,
@@ -60,7 +61,7 @@ class Inference:
         send: Send,
     ) -> None:
         started = time.monotonic()
-        call_id = uuid.uuid4().hex
+        call_id = os.urandom(16).hex()
         call: Call | None = None
         try:
             headers = header_map(scope)
@@ -77,10 +78,10 @@ class Inference:
             await self._refuse(errors.internal_error(call_id), operation, call_id, call, send)
 
     async def _answer(self, call: Call, receive: Receive, send: Send) -> None:
-        async with cancelled_when_gone(receive):
+        async with CancelledWhenGone(receive):
             answer = await self._gateway.answer(call)
             serving = self._gateway.serving
-            headers = answer.headers + self._headers.of(call, serving.snapshot, answer)
+            headers = encode(answer.headers) + self._headers.of(call, serving.snapshot)
             if answer.chunks is None:
                 await send_answer(send, answer.status, headers, answer.body)
                 return
@@ -98,8 +99,8 @@ class Inference:
         self, error: GatewayError, operation: Operation, call_id: str, call: Call | None, send: Send
     ) -> None:
         status, headers, body = errors.render(error, operation.wire)
-        headers += self._headers.of_error(call_id, call)
-        await send_answer(send, status, headers, body)
+        encoded = encode(headers) + self._headers.of_error(call_id, call)
+        await send_answer(send, status, encoded, body)
 
 
 def read_call(
@@ -154,7 +155,9 @@ def _check(operation: Operation, fields: Mapping[str, Any]) -> None:
         value = fields.get(name)
         if value is None:
             raise InvalidRequest(
-                f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter"
+                f"Missing required parameter: '{name}'.",
+                param=name,
+                code="missing_required_parameter",
             )
         if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
             expected = " or ".join(_TYPE_NAMES[kind] for kind in types)

@@ -15,7 +15,7 @@ from ..errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound
 from ..gateway import Gateway
 from ..operations import OPERATIONS
 from . import errors, health, models
-from .http import Receive, Scope, Send, send_answer
+from .http import Receive, Scope, Send, encode, send_answer
 from .inference import Inference
 from .routes import RouteTable
 
@@ -32,7 +32,8 @@ class Surface:
         try:
             found = self._routes.match(scope["method"], scope["path"])
         except MethodNotAllowed as error:
-            await send_answer(send, *errors.render(error, Wire.OPENAI))
+            status, headers, body = errors.render(error, Wire.OPENAI)
+            await send_answer(send, status, encode(headers), body)
             return
         if found is None:
             await self._others(scope, receive, send)
