@@ -10,8 +10,11 @@ from __future__ import annotations
 import asyncio
 import time
 from collections import deque
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
+from typing import Generic, TypeVar
 
 from .access.identity import Authenticator, Principal
 from .call import Answer, Attempt, Call, Deployment, Timeouts
@@ -21,6 +24,9 @@ from .providers import failures
 from .providers.lanes import Lanes
 from .routing.policy import RoutingPolicy
 from .routing.router import Router
+
+Result = TypeVar("Result")
+Resolve = Callable[[str], Sequence[Deployment]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +42,17 @@ class Serving:
     router: Router
     lanes: Lanes
     heartbeat: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reached(Generic[Result]):
+    """What `Gateway.reach` made, and how to say that it came to a bad end.
+
+    failed: takes the ProviderError that the deployment is to blame for.
+    """
+
+    connection: Result
+    failed: Callable[[ProviderError], None]
 
 
 class Gateway:
@@ -54,29 +71,74 @@ class Gateway:
         Raises GatewayError when none does; its `attempts` say which were tried.
         """
         serving = self.serving
-        groups = deque([call.group])
-        asked = {call.group}
-        while True:
-            group = groups.popleft()
-            try:
-                return await _ask_group(serving, call, group)
-            except GatewayError as error:
-                following = call.fallback_groups
-                if following is None:
-                    following = serving.policy.fallbacks(group, error)
-                fresh = [name for name in following if name not in asked]
-                asked.update(fresh)
-                groups.extendleft(reversed(fresh))
-                if not groups or call.fallbacks >= serving.policy.max_fallbacks:
-                    error.attempts = [
-                        _report(attempt, attempt.error) for attempt in call.attempts if attempt.error
-                    ]
-                    raise
-                call.fallbacks += 1
+        return await _first_answer(serving, call, serving.snapshot.resolve, _attempt)
+
+    @asynccontextmanager
+    async def reach(
+        self,
+        call: Call,
+        connect: Callable[[Deployment, Timeouts], Awaitable[Result]],
+        *,
+        suits: Callable[[Deployment], bool] = lambda deployment: True,
+    ) -> AsyncIterator[Reached[Result]]:
+        """A connection to the first deployment that lets `connect` make one, for the block.
+
+        For what isn't answered in one piece. Retries and fallbacks are as for any call while the
+        connection is made; the attempt lasts as long as the block, and fails with a ProviderError
+        that leaves it. Raises what `answer` raises.
+
+        suits: whether a deployment can be connected to at all.
+        """
+        serving = self.serving
+
+        def resolve(group: str) -> Sequence[Deployment]:
+            return tuple(filter(suits, serving.snapshot.resolve(group)))
+
+        attempt = partial(_connect, connect)
+        connection, outcome = await _first_answer(serving, call, resolve, attempt)
+        try:
+            yield Reached(connection, outcome.failed)
+        except BaseException as error:
+            outcome.failed(error)
+            raise
+        outcome.succeeded()
 
 
-async def _ask_group(serving: Serving, call: Call, group: str) -> Answer:
-    candidates = serving.snapshot.resolve(group)
+async def _first_answer(
+    serving: Serving,
+    call: Call,
+    resolve: Resolve,
+    attempt: Callable[[Serving, Call, Deployment], Awaitable[Result]],
+) -> Result:
+    """The first attempt that succeeds, over the groups that the call may fall back to."""
+    groups = deque([call.group])
+    asked = {call.group}
+    while True:
+        group = groups.popleft()
+        try:
+            return await _ask_group(serving, call, group, resolve(group), attempt)
+        except GatewayError as error:
+            following = call.fallback_groups
+            if following is None:
+                following = serving.policy.fallbacks(group, error)
+            fresh = [name for name in following if name not in asked]
+            asked.update(fresh)
+            groups.extendleft(reversed(fresh))
+            if not groups or call.fallbacks >= serving.policy.max_fallbacks:
+                error.attempts = [
+                    _report(tried, tried.error) for tried in call.attempts if tried.error
+                ]
+                raise
+            call.fallbacks += 1
+
+
+async def _ask_group(
+    serving: Serving,
+    call: Call,
+    group: str,
+    candidates: Sequence[Deployment],
+    attempt: Callable[[Serving, Call, Deployment], Awaitable[Result]],
+) -> Result:
     if not candidates:
         raise NotFound(
             f"The model '{group}' does not exist or you do not have access to it.",
@@ -88,7 +150,7 @@ async def _ask_group(serving: Serving, call: Call, group: str) -> Answer:
     while True:
         deployment = await serving.router.choose(candidates, call, tried)
         try:
-            return await _attempt(serving, call, deployment)
+            return await attempt(serving, call, deployment)
         except ProviderError as error:
             tried.add(deployment.id)
             delay = serving.router.retry_in(candidates, call, tried, error, retries)
@@ -113,6 +175,23 @@ async def _attempt(serving: Serving, call: Call, deployment: Deployment) -> Answ
         raise
     outcome.succeeded()
     return answer
+
+
+async def _connect(
+    connect: Callable[[Deployment, Timeouts], Awaitable[Result]],
+    serving: Serving,
+    call: Call,
+    deployment: Deployment,
+) -> tuple[Result, _Outcome]:
+    timeouts = serving.policy.timeouts(deployment, call)
+    outcome = _Outcome(serving.router, call, Attempt(deployment, time.monotonic(), "direct"))
+    try:
+        connection = await connect(deployment, timeouts)
+    except BaseException as error:
+        outcome.failed(error)
+        raise
+    outcome.answered()
+    return connection, outcome
 
 
 async def _begin(
