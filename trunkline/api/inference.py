@@ -15,7 +15,7 @@ from ..access.identity import credential
 from ..call import Call, Operation
 from ..errors import GatewayError, InvalidRequest
 from ..gateway import Gateway
-from ..providers.litellm_arguments import forbidden_parameter
+from ..providers.client_parameters import forbidden_parameter
 from . import errors
 from .controls import take_controls
 from .headers import AnswerHeaders
