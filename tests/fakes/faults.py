@@ -217,7 +217,7 @@ class ErrorEventMidStream(Fault):
         return reply if reply.streams else x.provider.error(500)
 
     async def between(self, x: Exchange, sent: int) -> None:
-        if x.recorded.status == 200 and sent == self.after_chunks:
+        if (x.recorded.status or 200) < 400 and sent == self.after_chunks:
             raise EndWith(x.provider.error_event(x))
 
 
@@ -236,7 +236,7 @@ class Hold(Fault):
 
     async def between(self, x: Exchange, sent: int) -> None:
         # Polled: an event of another thread can't be awaited, nor its waiter cancelled.
-        while sent == self.after_chunks and not self.released.is_set():  # noqa: ASYNC110
+        while sent == self.after_chunks and not self.released.is_set():
             await asyncio.sleep(0.005)
 
 

@@ -69,6 +69,10 @@ class Recorded:
         for name in ("api-key", "x-api-key", "x-goog-api-key"):
             if name in self.headers:
                 return self.headers[name]
+        # Browsers can't set headers on a WebSocket, so OpenAI takes a subprotocol instead.
+        for protocol in self.headers.get("sec-websocket-protocol", "").split(","):
+            if protocol.strip().startswith("openai-insecure-api-key."):
+                return protocol.strip().removeprefix("openai-insecure-api-key.")
         return self.parameter("key")
 
     def parameter(self, name: str, default: str = "") -> str:
@@ -117,7 +121,7 @@ class Recorded:
             raise TimeoutError(f"{self.method} {self.path} is still being answered")
         return self
 
-    async def over(self, timeout: float = 20) -> Recorded:  # noqa: ASYNC109
+    async def over(self, timeout: float = 20) -> Recorded:
         """`wait`, for coroutines."""
         return await asyncio.to_thread(self.wait, timeout)
 

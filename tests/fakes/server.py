@@ -169,10 +169,10 @@ class FakeProvider:
     def last(self) -> Recorded:
         return self.requests[-1]
 
-    async def arrived(self, number: int = 1, timeout: float = 20) -> Recorded:  # noqa: ASYNC109
+    async def arrived(self, number: int = 1, timeout: float = 20) -> Recorded:
         """Wait until so many requests have arrived; gives the last of them."""
         async with asyncio.timeout(timeout):
-            while len(self.requests) < number:  # noqa: ASYNC110  (it grows on another thread)
+            while len(self.requests) < number:
                 await asyncio.sleep(0.005)
         return self.requests[number - 1]
 

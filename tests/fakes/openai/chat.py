@@ -13,8 +13,7 @@ from .content import chat_content, required, usage_object
 
 def chat(x: Exchange) -> Reply:
     body = required(x, "model", "messages")
-    content = chat_content(x, body)
-    return _streamed(x, body, content) if body.get("stream") else _whole(x, body, content)
+    return _streamed(x, body) if body.get("stream") else ok(completed(x, body))
 
 
 ROUTES = [("POST", "/chat/completions", chat)]
@@ -33,8 +32,10 @@ def _base(x: Exchange, body: dict[str, Any], kind: str) -> dict[str, Any]:
     return base
 
 
-def _whole(x: Exchange, body: dict[str, Any], content: Content) -> Reply:
+def completed(x: Exchange, body: dict[str, Any]) -> dict[str, Any]:
+    """The whole chat completion that answers a request's body."""
     provider: Any = x.provider
+    content = chat_content(x, body)
     number = body.get("n") or 1
     choices = [
         {
@@ -47,7 +48,7 @@ def _whole(x: Exchange, body: dict[str, Any], content: Content) -> Reply:
     ]
     answer = _base(x, body, "chat.completion")
     answer |= {"choices": choices, "usage": usage_object(content, number)}
-    return ok(provider.extend_chat(answer))
+    return provider.extend_chat(answer)
 
 
 def _message(x: Exchange, body: dict[str, Any], content: Content) -> dict[str, Any]:
@@ -95,8 +96,9 @@ def _token(token: str, logprob: float) -> dict[str, Any]:
     return {"token": token, "logprob": logprob, "bytes": list(token.encode())}
 
 
-def _streamed(x: Exchange, body: dict[str, Any], content: Content) -> Reply:
+def _streamed(x: Exchange, body: dict[str, Any]) -> Reply:
     provider: Any = x.provider
+    content = chat_content(x, body)
     base = _base(x, body, "chat.completion.chunk")
     options = body.get("stream_options") or {}
     asked = bool(options.get("include_usage"))

@@ -49,7 +49,10 @@ def completions(x: Exchange) -> Reply:
 
 
 def embeddings(x: Exchange) -> Reply:
-    body = required(x, "model", "input")
+    return ok(embedded(x, required(x, "model", "input")))
+
+
+def embedded(x: Exchange, body: dict[str, Any]) -> dict[str, Any]:
     texts = _texts(body["input"])
     size = body.get("dimensions") or 8
     in_base64 = body.get("encoding_format") == "base64"
@@ -63,7 +66,7 @@ def embeddings(x: Exchange) -> Reply:
         for index, text in enumerate(texts)
     ]
     usage = {"prompt_tokens": tokens, "total_tokens": tokens}
-    return ok({"object": "list", "data": data, "model": body["model"], "usage": usage})
+    return {"object": "list", "data": data, "model": body["model"], "usage": usage}
 
 
 ROUTES = [("POST", "/completions", completions), ("POST", "/embeddings", embeddings)]

@@ -9,8 +9,31 @@ import orjson
 from ..faults import RateLimitHeaders
 from ..reply import Exchange, Refused, Reply, event
 from ..server import FakeProvider, Route
-from . import chat, completions
+from . import (
+    assistants,
+    chat,
+    completions,
+    files,
+    jobs,
+    media,
+    realtime,
+    responses,
+    vector_stores,
+    videos,
+)
 
+_MODULES = (
+    chat,
+    completions,
+    responses,
+    media,
+    files,
+    jobs,
+    vector_stores,
+    assistants,
+    videos,
+    realtime,
+)
 _SERVER_ERROR = (
     "The server had an error while processing your request. Sorry about that! You can retry "
     "your request, or contact us through our help center at help.openai.com if the error persists."
@@ -66,7 +89,7 @@ class FakeOpenAI(FakeProvider):
     def routes(self) -> list[Route]:
         return [
             (method, self.prefix + path, handler)
-            for module in (chat, completions)
+            for module in _MODULES
             for method, path, handler in module.ROUTES
         ]
 
