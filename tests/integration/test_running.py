@@ -95,9 +95,7 @@ def test_a_port_in_use_is_one_clear_line(tmp_path):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        ended = trunkline(
-            "serve", "--config", str(config), "--port", str(port), folder=tmp_path
-        )
+        ended = trunkline("serve", "--config", str(config), "--port", str(port), folder=tmp_path)
     assert ended.returncode == 2
     assert f"127.0.0.1:{port}" in ended.stderr
     assert "in use" in ended.stderr

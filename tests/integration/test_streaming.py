@@ -9,7 +9,14 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.fakes import CutMidStream, ErrorEventMidStream, FakeAnthropic, FakeOpenAI, Fragmented, Hold
+from tests.fakes import (
+    CutMidStream,
+    ErrorEventMidStream,
+    FakeAnthropic,
+    FakeOpenAI,
+    Fragmented,
+    Hold,
+)
 from tests.support.gateway import Gateway, Gateways
 from tests.support.providers import Providers
 

@@ -1,0 +1,1 @@
+"""Real clients against a running gateway in front of fake providers."""
