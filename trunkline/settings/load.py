@@ -1,0 +1,107 @@
+"""From a configuration file to `Settings`, or to a list of everything that is wrong with it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+
+from ..errors import ConfigError
+from . import includes, problems, references
+from .document import Node
+from .environment import Resolver
+from .notices import ignored
+from .problems import Problem
+from .schema import ModelEntry, Settings
+
+MASTER_KEY_VARIABLE = "LITELLM_MASTER_KEY"
+"""Where LiteLLM takes the master key from when the file names none."""
+
+_VITAL = (("general_settings", "master_key"), ("general_settings", "salt_key"))
+"""Keys without which the gateway would be less safe than its configuration says."""
+
+_OURS = ("source", "warnings")
+
+
+def load(path: Path, environ: Mapping[str, str]) -> Settings:
+    """The configuration of a file with what it includes.
+
+    environ: the process's environment; the file's own `environment_variables` win over it.
+
+    Raises ConfigError with every problem that was found, each with its place.
+    """
+    merged = includes.read(path)
+    resolver = Resolver(environ)
+    variables = _variables(merged.root, resolver)
+    resolver.environ = {**environ, **variables}
+    resolver.missing.clear()
+    root = resolver.resolve(merged.root)
+    assert root is not None
+    faults = [*_vital(resolver), *references.problems_of(root)]
+    try:
+        settings = Settings.model_validate(_data(root, resolver.environ))
+    except ValidationError as error:
+        faults += problems.problems_of(error, root)
+    if faults:
+        raise ConfigError(*sorted(faults, key=lambda fault: (fault[0].file, fault[0].line)))
+    warnings = [*merged.warnings, *_missing(resolver, settings), *ignored(settings, root)]
+    if not settings.model_list:
+        warnings.append(f"{path}: model_list: there are no models to serve")
+    entries = tuple(
+        entry.model_copy(update={"missing": _missing_of(number, resolver)})
+        for number, entry in enumerate(settings.model_list)
+    )
+    return settings.model_copy(
+        update={"model_list": entries, "source": path, "warnings": tuple(warnings)}
+    )
+
+
+def _variables(root: Node, resolver: Resolver) -> dict[str, str]:
+    """The file's own environment variables; what is wrong with them, the schema says later."""
+    section = root.find(("environment_variables",))
+    if section is root or not isinstance(section.value, dict):
+        return {}
+    resolved = resolver.resolve(section)
+    assert resolved is not None
+    scalars = {name: value for name, value in resolved.plain().items() if value is not None}
+    return {n: str(v) for n, v in scalars.items() if isinstance(v, str | int | float)}
+
+
+def _data(root: Node, environ: Mapping[str, str]) -> dict[str, Any]:
+    """The tree as plain data for the schema, without keys that only look like ours."""
+    data: dict[str, Any] = root.plain()
+    for key in _OURS:
+        data.pop(key, None)
+    for entry in data.get("model_list") or ():
+        if isinstance(entry, dict):
+            entry.pop("missing", None)
+    general = data.get("general_settings")
+    if environ.get(MASTER_KEY_VARIABLE) and (general is None or isinstance(general, dict)):
+        general = data["general_settings"] = general or {}
+        if general.get("master_key") is None:
+            general["master_key"] = environ[MASTER_KEY_VARIABLE]
+    return data
+
+
+def _vital(resolver: Resolver) -> Iterator[Problem]:
+    for path, (name, node) in resolver.missing.items():
+        if path in _VITAL:
+            yield node.place(*path), f"the environment variable {name} isn't set"
+
+
+def _missing(resolver: Resolver, settings: Settings) -> Iterator[str]:
+    for path, (name, node) in resolver.missing.items():
+        consequence = "the setting is left out"
+        if path[0] == "model_list" and len(path) > 1:
+            entry: ModelEntry = settings.model_list[int(path[1])]
+            consequence = f"this deployment of {entry.model_name} can't be used without it"
+        yield f"{node.place(*path)}: the environment variable {name} isn't set; {consequence}"
+
+
+def _missing_of(number: int, resolver: Resolver) -> tuple[str, ...]:
+    names = (
+        name for path, (name, _) in resolver.missing.items() if path[:2] == ("model_list", number)
+    )
+    return tuple(dict.fromkeys(names))

@@ -1,0 +1,139 @@
+"""Checks that models which are named elsewhere in a configuration exist in its `model_list`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from ..errors import Place
+from .document import Node, Path, written
+from .fallbacks import EVERY
+from .problems import Problem
+from .wildcards import WILDCARD, Wildcard, wildcards
+
+SECTIONS = ("router_settings", "litellm_settings")
+FALLBACKS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """The names that a call can ask for."""
+
+    groups: frozenset[str]
+    aliases: frozenset[str]
+    ids: frozenset[str]
+    wildcards: tuple[Wildcard, ...]
+
+    @classmethod
+    def of(cls, root: Node) -> Names:
+        entries = _items(_at(root, "model_list"))
+        groups = {name for entry in entries if (name := _text(_at(entry, "model_name")))}
+        ids = {name for entry in entries if (name := _text(_at(entry, "model_info", "id")))}
+        aliases = _mapping(_at(root, "router_settings", "model_group_alias"))
+        return cls(frozenset(groups), frozenset(aliases), frozenset(ids), wildcards(groups))
+
+    def serves(self, name: str, *, aliases: bool = True) -> bool:
+        if name in self.groups or name in self.ids or (aliases and name in self.aliases):
+            return True
+        return any(self._matches(each, name) for each in self.wildcards)
+
+    def may_fail(self, name: str) -> bool:
+        """Whether fallbacks can be named for it: also for a model without its provider's prefix."""
+        prefixed = any(group.endswith(f"/{name}") for group in self.groups)
+        return name == EVERY or prefixed or self.serves(name)
+
+    def _matches(self, wildcard: Wildcard, name: str) -> bool:
+        """LiteLLM also tries a bare name with its provider before it."""
+        prefix, slash, _ = wildcard.group.partition("/")
+        bare = slash and "/" not in name and WILDCARD not in prefix
+        return wildcard.match(name) is not None or bool(
+            bare and wildcard.match(f"{prefix}/{name}") is not None
+        )
+
+
+def problems_of(root: Node) -> Iterator[Problem]:
+    """Names of models that nothing in the configuration serves, and ids that are given twice."""
+    names = Names.of(root)
+    yield from _duplicate_ids(root)
+    for path, node in _named(root):
+        name = _text(node)
+        if name and not names.serves(name):
+            yield _unknown(node, path, name, names)
+    for path, node, name in _failing(root):
+        if not names.may_fail(name):
+            yield _unknown(node, path, name, names)
+    aliases = ("router_settings", "model_group_alias")
+    for alias, node in _mapping(_at(root, *aliases)).items():
+        name = _text(_at(node, "model") if isinstance(node.value, dict) else node)
+        if name and not names.serves(name, aliases=False):
+            yield _unknown(node, (*aliases, alias), name, names)
+
+
+def _named(root: Node) -> Iterator[tuple[Path, Node | None]]:
+    """Every place that names a model that is to be called."""
+    for section in SECTIONS:
+        yield from _listed(_at(root, section, "default_fallbacks"), (section, "default_fallbacks"))
+        for key in FALLBACKS:
+            for number, entry in enumerate(_items(_at(root, section, key))):
+                path = (section, key, number)
+                yield path, entry
+                for model, targets in _mapping(entry).items():
+                    yield from _listed(targets, (*path, model))
+    completion = ("general_settings", "completion_model")
+    yield completion, _at(root, *completion)
+
+
+def _failing(root: Node) -> Iterator[tuple[Path, Node, str]]:
+    """Every place that names a model that others stand in for."""
+    for section in SECTIONS:
+        for key in FALLBACKS:
+            for number, entry in enumerate(_items(_at(root, section, key))):
+                for model, node in _mapping(entry).items():
+                    yield (section, key, number), node, model
+
+
+def _listed(node: Node | None, path: Path) -> Iterator[tuple[Path, Node | None]]:
+    if node is None or not isinstance(node.value, tuple):
+        yield path, node
+    for number, item in enumerate(_items(node)):
+        yield (*path, number), _at(item, "model") if isinstance(item.value, dict) else item
+
+
+def _duplicate_ids(root: Node) -> Iterator[Problem]:
+    first: dict[str, int] = {}
+    for number, entry in enumerate(_items(_at(root, "model_list"))):
+        node = _at(entry, "model_info", "id")
+        name = _text(node)
+        if node is None or not name:
+            continue
+        if name in first:
+            place = node.place("model_list", number, "model_info", "id")
+            yield place, f'the id "{name}" is already that of model_list[{first[name]}]'
+        first.setdefault(name, number)
+
+
+def _unknown(node: Node | None, path: Path, name: str, names: Names) -> Problem:
+    assert node is not None
+    known = ", ".join(sorted(names.groups)[:20]) or "none"
+    place = Place(node.file, node.line, written(path))
+    return place, f'expected a model of model_list (there are: {known}), got "{name}"'
+
+
+def _at(node: Node | None, *path: str) -> Node | None:
+    for step in path:
+        node = _mapping(node).get(step)
+    return node
+
+
+def _items(node: Node | None) -> tuple[Node, ...]:
+    return node.value if node is not None and isinstance(node.value, tuple) else ()
+
+
+def _mapping(node: Node | None) -> dict[str, Node]:
+    return node.value if node is not None and isinstance(node.value, dict) else {}
+
+
+def _text(node: Node | None) -> str:
+    """A name; ids may be written as whole numbers."""
+    value = node.value if node is not None else None
+    return str(value) if type(value) in (str, int) else ""

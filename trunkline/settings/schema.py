@@ -1,0 +1,291 @@
+"""What a configuration file may hold: LiteLLM's `config.yaml`, under LiteLLM's own key names.
+
+    Settings
+    ├── model_list             ModelEntry … litellm_params, model_info
+    ├── router_settings        RouterSettings
+    ├── litellm_settings       LitellmSettings
+    ├── general_settings       GeneralSettings: LiteLLM's keys and a few of our own
+    └── environment_variables
+
+A key without a value counts as absent. Keys that aren't named here are kept in `model_extra`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from .fallbacks import Fallback
+from .values import (
+    Amount,
+    Count,
+    Dollars,
+    Flag,
+    Headers,
+    Identifier,
+    Mapping,
+    Name,
+    Number,
+    Seconds,
+    Text,
+    TextOrTexts,
+    Texts,
+    Variables,
+    Whole,
+    expected,
+    one_of,
+)
+
+STRATEGIES = (
+    "simple-shuffle",
+    "least-busy",
+    "latency-based-routing",
+    "cost-based-routing",
+    "usage-based-routing",
+    "usage-based-routing-v2",
+)
+
+MEGABYTES = 100.0
+"""The largest request body where the configuration names no limit."""
+
+
+class Section(BaseModel):
+    """A mapping of the file.
+
+    open: whether keys that the schema doesn't name are handed on rather than ignored.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="allow", protected_namespaces=())
+    open: ClassVar[bool] = False
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        # Values may be secrets, and representations end up in logs.
+        return ((None, name) for name in sorted(self.model_fields_set))
+
+    @model_validator(mode="before")
+    @classmethod
+    def _drop_empty(cls, data: Any) -> Any:
+        if isinstance(data, dict):
+            return {key: value for key, value in data.items() if value is not None}
+        return data
+
+
+class LitellmParams(Section):
+    """How a deployment is called; LiteLLM's parameters and the provider's.
+
+    lane: ours; "litellm" keeps the deployment's calls off the direct lane.
+    """
+
+    open: ClassVar[bool] = True
+
+    model: Name
+    custom_llm_provider: Name | None = None
+    lane: Annotated[str, one_of("auto", "direct", "litellm")] | None = None
+    api_key: Text | None = None
+    api_base: Text | None = None
+    base_url: Text | None = None
+    api_version: Text | None = None
+    organization: TextOrTexts | None = None
+    timeout: Seconds | None = None
+    stream_timeout: Seconds | None = None
+    max_retries: Count | None = None
+    num_retries: Count | None = None
+    rpm: Count | None = None
+    tpm: Count | None = None
+    weight: Amount | None = None
+    order: Whole | None = None
+    max_parallel_requests: Count | None = None
+    cooldown_time: Seconds | None = None
+    tags: Texts | None = None
+    extra_headers: Headers | None = None
+    headers: Headers | None = None
+    extra_body: Mapping | None = None
+    drop_params: Flag | None = None
+    additional_drop_params: Texts | None = None
+    merge_reasoning_content_in_choices: Flag | None = None
+    input_cost_per_token: Dollars | None = None
+    output_cost_per_token: Dollars | None = None
+    input_cost_per_second: Dollars | None = None
+    output_cost_per_second: Dollars | None = None
+    cache_read_input_token_cost: Dollars | None = None
+    cache_creation_input_token_cost: Dollars | None = None
+    max_tokens: Count | None = None
+    temperature: Number | None = None
+    top_p: Number | None = None
+    aws_region_name: Text | None = None
+    aws_role_name: Text | None = None
+    aws_session_name: Text | None = None
+    aws_access_key_id: Text | None = None
+    aws_secret_access_key: Text | None = None
+    aws_session_token: Text | None = None
+    vertex_project: Text | None = None
+    vertex_location: Text | None = None
+
+
+class ModelInfo(Section):
+    """What is known about a deployment's model; handed on in `/model/info`."""
+
+    open: ClassVar[bool] = True
+
+    id: Identifier | None = None
+    mode: Text | None = None
+    base_model: Text | None = None
+    lane: Annotated[str, one_of("auto", "direct", "litellm")] | None = None
+    max_tokens: Count | None = None
+    max_input_tokens: Count | None = None
+    max_output_tokens: Count | None = None
+    input_cost_per_token: Dollars | None = None
+    output_cost_per_token: Dollars | None = None
+    supports_vision: Flag | None = None
+    supports_function_calling: Flag | None = None
+    supports_response_schema: Flag | None = None
+    enable_tag_filtering: Flag | None = None
+    access_groups: Texts | None = None
+
+
+class ModelEntry(Section):
+    """One entry of `model_list`: a deployment of a model group.
+
+    missing: environment variables that the entry names and that are not set.
+    """
+
+    model_name: Name
+    litellm_params: LitellmParams
+    model_info: ModelInfo = ModelInfo()
+    rpm: Count | None = None
+    tpm: Count | None = None
+    missing: tuple[str, ...] = ()
+
+
+class RetryPolicy(Section):
+    """Retries by LiteLLM's error classes."""
+
+    BadRequestErrorRetries: Count | None = None
+    AuthenticationErrorRetries: Count | None = None
+    TimeoutErrorRetries: Count | None = None
+    RateLimitErrorRetries: Count | None = None
+    ContentPolicyViolationErrorRetries: Count | None = None
+    InternalServerErrorRetries: Count | None = None
+    ServiceUnavailableErrorRetries: Count | None = None
+    NotFoundErrorRetries: Count | None = None
+    DefaultRetries: Count | None = None
+
+
+class AllowedFailsPolicy(Section):
+    """Failures a minute that don't cool a deployment, by LiteLLM's error classes."""
+
+    BadRequestErrorAllowedFails: Count | None = None
+    AuthenticationErrorAllowedFails: Count | None = None
+    TimeoutErrorAllowedFails: Count | None = None
+    RateLimitErrorAllowedFails: Count | None = None
+    ContentPolicyViolationErrorAllowedFails: Count | None = None
+    InternalServerErrorAllowedFails: Count | None = None
+
+
+class Alias(Section):
+    """A model group under another name; `hidden` ones aren't listed."""
+
+    model: Name
+    hidden: Flag = False
+
+    @model_validator(mode="before")
+    @classmethod
+    def _of_name(cls, data: Any) -> Any:
+        if not isinstance(data, str | dict):
+            raise expected("a model group, or a mapping with model and hidden")
+        return {"model": data} if isinstance(data, str) else data
+
+
+class RouterSettings(Section):
+    routing_strategy: Annotated[str, one_of(*STRATEGIES)] = STRATEGIES[0]
+    routing_strategy_args: Mapping = Field(default_factory=dict)
+    num_retries: Count | None = None
+    retry_after: Seconds | None = None
+    retry_policy: RetryPolicy | None = None
+    model_group_retry_policy: dict[str, RetryPolicy] = Field(default_factory=dict)
+    allowed_fails: Count | None = None
+    allowed_fails_policy: AllowedFailsPolicy | None = None
+    cooldown_time: Seconds | None = None
+    disable_cooldowns: Flag = False
+    fallbacks: list[Fallback] | None = None
+    default_fallbacks: Texts | None = None
+    context_window_fallbacks: list[Fallback] | None = None
+    content_policy_fallbacks: list[Fallback] | None = None
+    max_fallbacks: Count | None = None
+    timeout: Seconds | None = None
+    stream_timeout: Seconds | None = None
+    model_group_alias: dict[str, Alias] = Field(default_factory=dict)
+    enable_tag_filtering: Flag = False
+    tag_filtering_match_any: Flag = True
+    enable_pre_call_checks: Flag = False
+    default_max_parallel_requests: Count | None = None
+
+
+class LitellmSettings(Section):
+    num_retries: Count | None = None
+    request_timeout: Seconds | None = None
+    allowed_fails: Count | None = None
+    cooldown_time: Seconds | None = None
+    max_fallbacks: Count | None = None
+    fallbacks: list[Fallback] | None = None
+    default_fallbacks: Texts | None = None
+    context_window_fallbacks: list[Fallback] | None = None
+    content_policy_fallbacks: list[Fallback] | None = None
+    drop_params: Flag = False
+    modify_params: Flag = False
+    set_verbose: Flag = False
+    json_logs: Flag = False
+
+
+class PassThroughEndpoint(Section):
+    """A path that is handed on to another server as it comes."""
+
+    path: Name
+    target: Name
+    headers: Headers = Field(default_factory=dict)
+    forward_headers: Flag = False
+    include_subpath: Flag = False
+    auth: Flag = True
+    methods: Texts | None = None
+    timeout: Seconds | None = None
+
+
+class GeneralSettings(Section):
+    """LiteLLM's keys, then ours.
+
+    allow_unauthenticated: serve without a master key on addresses that others can reach.
+    stream_heartbeat_seconds: silence after which a stream carries a comment.
+    drain_seconds: how long calls may go on after the gateway was told to stop.
+    """
+
+    master_key: Name | None = None
+    completion_model: Name | None = None
+    max_request_size_mb: Amount = MEGABYTES
+    pass_through_endpoints: tuple[PassThroughEndpoint, ...] = ()
+
+    allow_unauthenticated: Flag = False
+    stream_heartbeat_seconds: Seconds = 15.0
+    drain_seconds: Seconds = 30.0
+
+
+class Settings(Section):
+    """A whole configuration, with its includes merged and its references resolved.
+
+    environment_variables: what the file wants set, also for LiteLLM; the caller exports them.
+    source: the file. warnings: what was found that doesn't keep the gateway from serving.
+    """
+
+    model_list: tuple[ModelEntry, ...] = ()
+    router_settings: RouterSettings = RouterSettings()
+    litellm_settings: LitellmSettings = LitellmSettings()
+    general_settings: GeneralSettings = GeneralSettings()
+    environment_variables: Variables = Field(default_factory=dict)
+    source: Path = Path("config.yaml")
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return self.environment_variables

@@ -1,0 +1,140 @@
+"""The kinds of values that settings take, with the conversions that LiteLLM's users rely on.
+
+Numbers and switches may be written as text (`timeout: "30"`), as environment variables are.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from typing import Annotated, Any
+
+from pydantic import PlainValidator
+from pydantic_core import PydanticCustomError
+
+EXPECTED = "expected"
+"""Type of the errors raised here; their message is what was expected."""
+
+_TRUE = frozenset({"true", "yes", "on", "1"})
+_FALSE = frozenset({"false", "no", "off", "0"})
+
+
+def expected(what: str) -> PydanticCustomError:
+    return PydanticCustomError(EXPECTED, "{what}", {"what": what})
+
+
+def _number(what: str, least: float | None = None) -> Callable[[Any], float]:
+    def convert(value: Any) -> float:
+        try:
+            number = math.nan if isinstance(value, bool) else float(value)
+        except (TypeError, ValueError, OverflowError):
+            raise expected(what) from None
+        if not math.isfinite(number) or (least is not None and number < least):
+            raise expected(what)
+        return number
+
+    return convert
+
+
+def _whole(what: str, least: int | None = 0) -> Callable[[Any], int]:
+    number = _number(what, least)
+
+    def convert(value: Any) -> int:
+        converted = number(value)
+        if not converted.is_integer():
+            raise expected(what)
+        return int(converted)
+
+    return convert
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise expected("a text")
+    return value
+
+
+def _name(value: Any) -> str:
+    if not isinstance(value, str) or not value.strip():
+        raise expected("a text that isn't empty")
+    return value
+
+
+def _identifier(value: Any) -> str:
+    return str(value) if type(value) is int else _name(value)
+
+
+def _flag(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    word = str(value).strip().lower()
+    if isinstance(value, str | int) and word in _TRUE | _FALSE:
+        return word in _TRUE
+    raise expected("true or false")
+
+
+def _texts(value: Any) -> list[str]:
+    items = [value] if isinstance(value, str) else value
+    if not isinstance(items, list) or not all(isinstance(item, str) for item in items):
+        raise expected("a list of texts")
+    return items
+
+
+def _text_or_texts(value: Any) -> str | list[str]:
+    if isinstance(value, str):
+        return value
+    if not isinstance(value, list) or not value or not all(isinstance(v, str) for v in value):
+        raise expected("a text or a list of texts")
+    return value
+
+
+def _mapping(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise expected("a mapping")
+    return value
+
+
+def _headers(value: Any) -> dict[str, str]:
+    scalars = str | int | float
+    if not isinstance(value, dict) or not all(isinstance(v, scalars) for v in value.values()):
+        raise expected("a mapping of header names to texts")
+    return {name: str(text) for name, text in value.items()}
+
+
+def _variables(value: Any) -> dict[str, str]:
+    if not isinstance(value, dict):
+        raise expected("a mapping of environment variables to texts")
+    for name, text in value.items():
+        if not name or "=" in name or "\0" in name:
+            raise expected("names without an equals sign")
+        if not isinstance(text, str | int | float) or "\0" in str(text):
+            raise expected(f"a text or a number for {name}")
+    return {name: str(text) for name, text in value.items()}
+
+
+def one_of(*names: str) -> PlainValidator:
+    """Accepts one of some names, and lists them when it gets another."""
+
+    def convert(value: Any) -> str:
+        if not isinstance(value, str) or value not in names:
+            raise expected(f"one of {', '.join(names)}")
+        return value
+
+    return PlainValidator(convert)
+
+
+Text = Annotated[str, PlainValidator(_text)]
+Name = Annotated[str, PlainValidator(_name)]
+Identifier = Annotated[str, PlainValidator(_identifier)]
+Flag = Annotated[bool, PlainValidator(_flag)]
+Number = Annotated[float, PlainValidator(_number("a number"))]
+Seconds = Annotated[float, PlainValidator(_number("a number of seconds", 0))]
+Dollars = Annotated[float, PlainValidator(_number("a number of dollars", 0))]
+Amount = Annotated[float, PlainValidator(_number("a number that isn't negative", 0))]
+Whole = Annotated[int, PlainValidator(_whole("a whole number", None))]
+Count = Annotated[int, PlainValidator(_whole("a whole number that isn't negative"))]
+Texts = Annotated[list[str], PlainValidator(_texts)]
+TextOrTexts = Annotated[str | list[str], PlainValidator(_text_or_texts)]
+Mapping = Annotated[dict[str, Any], PlainValidator(_mapping)]
+Variables = Annotated[dict[str, str], PlainValidator(_variables)]
+Headers = Annotated[dict[str, str], PlainValidator(_headers)]
