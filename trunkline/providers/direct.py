@@ -6,7 +6,6 @@ usage is read from it.
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
@@ -18,16 +17,22 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from .. import json_text
-from ..call import Answer, Call, Deployment, Operation, Timeouts, Wire
+from ..call import Answer, Call, Deployment, Operation, Timeouts
 from ..errors import ProviderError
 from . import failures
 from .catalog import PROVIDERS, Provider
 from .sse import FrameBuffer, StreamWatcher
-from .usage import read_answer
+from .usage import LARGE_ANSWER, read_answer, read_object
 
 CONNECT_SECONDS = 10.0
+MOST_TARGETS = 10_000
 
-FORWARDED_REQUEST_HEADERS = ("openai-beta", "anthropic-beta", "anthropic-version", "idempotency-key")
+FORWARDED_REQUEST_HEADERS = (
+    "openai-beta",
+    "anthropic-beta",
+    "anthropic-version",
+    "idempotency-key",
+)
 FORWARDED_HEADERS = frozenset(
     {
         b"content-type",
@@ -45,12 +50,36 @@ FORWARDED_HEADERS = frozenset(
 FORWARDED_PREFIXES = (b"x-ratelimit-", b"anthropic-ratelimit-")
 
 CONSUMED = frozenset(
-    """
-    model api_key api_base base_url api_version organization timeout stream_timeout max_retries
-    num_retries rpm tpm weight order tags max_parallel_requests cooldown_time custom_llm_provider
-    lane extra_headers headers drop_params additional_drop_params use_in_pass_through
-    use_litellm_proxy merge_reasoning_content_in_choices litellm_credential_name region_name
-    """.split()
+    [
+        "model",
+        "api_key",
+        "api_base",
+        "base_url",
+        "api_version",
+        "organization",
+        "timeout",
+        "stream_timeout",
+        "max_retries",
+        "num_retries",
+        "rpm",
+        "tpm",
+        "weight",
+        "order",
+        "tags",
+        "max_parallel_requests",
+        "cooldown_time",
+        "custom_llm_provider",
+        "lane",
+        "extra_headers",
+        "headers",
+        "drop_params",
+        "additional_drop_params",
+        "use_in_pass_through",
+        "use_litellm_proxy",
+        "merge_reasoning_content_in_choices",
+        "litellm_credential_name",
+        "region_name",
+    ]
 )
 """Parameters of a deployment that never stand in a request's body."""
 
@@ -58,11 +87,31 @@ LANE_DECIDING = frozenset({"additional_drop_params", "merge_reasoning_content_in
 """Parameters that ask for LiteLLM's own handling."""
 
 DEFAULTS = frozenset(
-    """
-    temperature top_p max_tokens max_completion_tokens presence_penalty frequency_penalty stop seed
-    n logprobs top_logprobs logit_bias response_format tools tool_choice parallel_tool_calls user
-    reasoning_effort service_tier store extra_body dimensions encoding_format
-    """.split()
+    [
+        "temperature",
+        "top_p",
+        "max_tokens",
+        "max_completion_tokens",
+        "presence_penalty",
+        "frequency_penalty",
+        "stop",
+        "seed",
+        "n",
+        "logprobs",
+        "top_logprobs",
+        "logit_bias",
+        "response_format",
+        "tools",
+        "tool_choice",
+        "parallel_tool_calls",
+        "user",
+        "reasoning_effort",
+        "service_tier",
+        "store",
+        "extra_body",
+        "dimensions",
+        "encoding_format",
+    ]
 )
 """Parameters of a deployment that a request's body takes where it has none of its own."""
 
@@ -122,7 +171,7 @@ class DirectLane:
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
         self._session = session
-        self._targets: dict[tuple[str, str], Target | None] = {}
+        self._targets: dict[tuple[Deployment, str], Target | None] = {}
 
     def takes(self, call: Call, deployment: Deployment) -> bool:
         """Whether a call can go straight to a deployment."""
@@ -154,7 +203,7 @@ class DirectLane:
                 chunks = _stream(response, watcher, timeouts)
                 return Answer(response.status, headers, chunks=chunks)
             content = await response.read()
-            read_answer(call.operation.usage, content, call.usage)
+            _read(call, response, content)
             return Answer(response.status, headers, content)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             response.close()
@@ -193,10 +242,13 @@ class DirectLane:
         )
 
     def _target(self, deployment: Deployment, operation: Operation) -> Target | None:
-        key = (deployment.id, operation.name)
+        # Not by id: the models that a wildcard matches share one.
+        key = (deployment, operation.name)
         try:
             return self._targets[key]
         except KeyError:
+            if len(self._targets) >= MOST_TARGETS:
+                self._targets.clear()
             target = self._targets[key] = target_of(deployment, operation)
             return target
 
@@ -222,6 +274,21 @@ async def _stream(
         response.release() if response.content.at_eof() else response.close()
 
 
+def _read(call: Call, response: aiohttp.ClientResponse, content: bytes) -> None:
+    """Learns the usage, and that a JSON answer is whole."""
+    if "json" not in response.headers.get("content-type", "json"):
+        return
+    if len(content) > LARGE_ANSWER:
+        if content.rstrip()[-1:] not in (b"}", b"]"):
+            raise failures.malformed("the answer is cut off")
+        read_answer(call.operation.usage, content, call.usage)
+        return
+    try:
+        read_object(call.operation.usage, json_text.loads(content), call.usage)
+    except ValueError:
+        raise failures.malformed("the answer is not JSON") from None
+
+
 def _failure(error: Exception, seconds: float) -> ProviderError:
     if isinstance(error, TimeoutError):
         return failures.timed_out(seconds)
@@ -237,9 +304,7 @@ def _client_timeout(timeouts: Timeouts, stream: bool) -> aiohttp.ClientTimeout:
     return aiohttp.ClientTimeout(total=timeouts.total, sock_connect=connect)
 
 
-def _template(
-    provider: Provider, deployment: Deployment, operation: Operation, base: str
-) -> str:
+def _template(provider: Provider, deployment: Deployment, operation: Operation, base: str) -> str:
     if deployment.provider == "azure":
         version = deployment.params.get("api_version") or "2024-02-01"
         path = f"/openai/deployments/{quote(deployment.upstream_model)}{operation.upstream}"
