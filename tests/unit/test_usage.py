@@ -14,7 +14,7 @@ from trunkline.providers.usage import UsageReader, read_answer, read_object
 
 pytestmark = pytest.mark.criterion("R12.1")
 
-KINDS = ("openai", "responses", "anthropic", "google", "none")
+KINDS = ("openai", "responses", "media", "runs", "anthropic", "google", "none")
 
 
 def of_answer(kind: str, answer: Any) -> Usage:
@@ -119,6 +119,15 @@ def test_an_answer_without_usage_leaves_everything_unknown(kind: str) -> None:
         usage = of_answer(kind, answer)
         assert figures(usage) == (None,) * 5
         assert usage.raw is None
+
+
+def test_media_and_runs_tell_it_in_their_last_event() -> None:
+    counted = {"type": "tokens", "input_tokens": 14, "output_tokens": 45}
+    frames = [{"type": "transcript.text.delta", "delta": "a"}, {"usage": counted}]
+    assert figures(of_stream("media", *frames)) == (14, 45, None, None, None)
+    step = {"object": "thread.run.step", "usage": {"prompt_tokens": 1, "completion_tokens": 1}}
+    run = {"object": "thread.run", "usage": {"prompt_tokens": 20, "completion_tokens": 5}}
+    assert figures(of_stream("runs", {"usage": None}, step, run))[:2] == (20, 5)
 
 
 def test_an_explicit_zero_is_a_figure() -> None:

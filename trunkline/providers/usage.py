@@ -197,8 +197,12 @@ def _fill_google(found: Mapping[str, Any], usage: Usage) -> None:
     usage.output_tokens = _sum(_first(found, "candidatesTokenCount"), usage.reasoning_tokens)
 
 
+_OPENAI = _Reading(b'"usage"', _find_openai, _fill_openai)
+
 _READINGS: Mapping[str, _Reading] = {
-    "openai": _Reading(b'"usage"', _find_openai, _fill_openai),
+    "openai": _OPENAI,
+    "media": _OPENAI,
+    "runs": _OPENAI,
     "responses": _Reading(b'"usage"', _find_in_response, _fill_openai),
     "anthropic": _Reading(b'"usage"', _find_in_message, _fill_anthropic, grows=True),
     "google": _Reading(b'"usageMetadata"', _find_metadata, _fill_google),
