@@ -37,17 +37,20 @@ class Operation:
     name: what the operation is called in logs, headers and metrics ("chat").
     wire: the format that clients of these paths speak.
     method: the HTTP method.
-    paths: path templates; `{model}` is the model group, other names are object ids, `{x:path}`
-        spans slashes.
+    paths: path templates (`api/routes.py`); `{model}` is the model group, `{provider}` LiteLLM's
+        name of a provider, other names are object ids.
     upstream: path below a provider's base URL that speaks the same wire, with the same names in
         braces; empty when there is none.
     function: LiteLLM's async function for it; empty when LiteLLM has none.
-    body: how the request's body is encoded.
-    model: where the model group stands.
+    body: how the request's body is encoded; `multipart` takes JSON too.
+    model: where the model group stands. `optional`: in the body, the query or a header, or nowhere;
+        `own`: the same, but a name that is no group of ours is the provider's own.
     usage: which reader learns the usage from the answer (see `providers/usage.py`).
     stateful: whether it reads or creates objects that live with the provider's account.
     streams: whether the answer may be a stream of server-sent events.
-    required: fields that the body must have, with the JSON types that each may be of.
+    answer: `any` where it may be something else than JSON or events, and is passed on as it comes.
+    required: fields that the body must have, with the JSON types that each may be of; none for
+        fields of any type.
     summary: one line for the API's documentation.
     """
 
@@ -57,11 +60,12 @@ class Operation:
     paths: tuple[str, ...]
     upstream: str = ""
     function: str = ""
-    body: Literal["json", "multipart", "none", "raw"] = "json"
-    model: Literal["body", "path", "query", "none"] = "body"
-    usage: Literal["openai", "responses", "anthropic", "google", "none"] = "none"
+    body: Literal["json", "multipart", "none"] = "json"
+    model: Literal["body", "path", "optional", "own"] = "body"
+    usage: Literal["openai", "responses", "media", "runs", "anthropic", "google", "none"] = "none"
     stateful: bool = False
     streams: bool = False
+    answer: Literal["json", "any"] = "json"
     required: tuple[tuple[str, tuple[type, ...]], ...] = ()
     summary: str = ""
 
@@ -124,7 +128,10 @@ class Usage:
 
 @dataclass(frozen=True, slots=True)
 class Upload:
-    """One file part of a multipart request, spooled to disk when it is large."""
+    """One file part of a multipart request, spooled to disk when it is large.
+
+    field: the form field's name without the brackets of an array ("image" for `image[]`).
+    """
 
     field: str
     filename: str
@@ -175,6 +182,7 @@ class Call:
     body: the decoded JSON object, or the plain fields of a multipart form.
     raw: the request's bytes where they are forwarded as they came.
     uploads: the files of a multipart form.
+    form: the parts of a multipart form in their order, under the names that they came under.
     path: values of the path template's names.
     query: query parameters to hand on, without credentials.
     headers: the client's headers, lower-case names, without credentials.
@@ -182,6 +190,9 @@ class Call:
     timeout: seconds that the client allows, from its request; None for the configured one.
     num_retries: retries that the client asks for, from its request.
     fallback_groups: groups that the client names to fall back to; None for the configured ones.
+    provider: LiteLLM's name of the provider that the client asks for; empty for any.
+    account: the provider's account that holds the objects which the request names (see
+        `providers/affinity.py`); empty for any.
     started: when the request arrived, seconds of the monotonic clock.
     """
 
@@ -192,6 +203,7 @@ class Call:
     started: float
     raw: bytes = b""
     uploads: tuple[Upload, ...] = ()
+    form: tuple[tuple[str, str | Upload], ...] = ()
     path: Mapping[str, str] = field(default_factory=dict)
     query: Headers = field(default_factory=list)
     headers: Mapping[str, str] = field(default_factory=dict)
@@ -200,6 +212,8 @@ class Call:
     num_retries: int | None = None
     tags: tuple[str, ...] = ()
     fallback_groups: tuple[str, ...] | None = None
+    provider: str = ""
+    account: str = ""
     attempts: list[Attempt] = field(default_factory=list)
     fallbacks: int = 0
     usage: Usage = field(default_factory=Usage)

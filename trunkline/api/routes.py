@@ -1,16 +1,25 @@
-"""Paths to what answers them: exact ones by one look-up, templates by their first segment."""
+"""Paths to what answers them: exact ones by one look-up, templates by how they begin.
+
+    {name}       one segment, without slashes
+    {name:path}  one or more segments
+    {name:a|b}   one of these words
+
+Templates are met by the path as the client encoded it: `%2F` is a slash inside of a value.
+"""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from urllib.parse import unquote
+from itertools import product
+from urllib.parse import quote, unquote
 
 from ..call import Operation
 from ..errors import MethodNotAllowed
 
 _NOTHING: Mapping[str, str] = {}
+_NAME = re.compile(r"\{(\w+)(?::([\w|]+))?\}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,13 +39,19 @@ class RouteTable:
             for path in operation.paths:
                 where = by_template if "{" in path else self._exact
                 where.setdefault(path, {})[operation.method] = operation
-        # Literal segments before names: /files/{id}/content must not be met by /files/{id:path}.
+        # Literal segments before names: /videos/characters/{id} is not /videos/{id}/{x}.
         for path in sorted(by_template, key=_specificity):
             template = _Template(_compile(path), by_template[path])
-            self._templates.setdefault(_head(path), []).append(template)
+            for beginning in _beginnings(path):
+                self._templates.setdefault(beginning, []).append(template)
 
-    def match(self, method: str, path: str) -> tuple[Operation, Mapping[str, str]] | None:
+    def match(
+        self, method: str, path: str, raw_path: bytes | None = None
+    ) -> tuple[Operation, Mapping[str, str]] | None:
         """The operation and the values of its path's names; None for a path that is none of ours.
+
+        raw_path: the path as the client encoded it, so that a slash inside of a value (`%2F`) is
+            told from one between segments; None where the server doesn't hand it on.
 
         Raises MethodNotAllowed for a known path with another method.
         """
@@ -44,8 +59,9 @@ class RouteTable:
         if methods is not None and method in methods:
             return methods[method], _NOTHING
         allowed = set(methods or ())
-        for template in self._templates.get(_head(path), ()):
-            found = template.pattern.fullmatch(path)
+        encoded = raw_path.decode("latin-1") if raw_path else quote(path, safe="/:")
+        for template in self._candidates(encoded):
+            found = template.pattern.fullmatch(encoded)
             if found is None:
                 continue
             if method in template.methods:
@@ -56,21 +72,40 @@ class RouteTable:
             raise MethodNotAllowed(f"{path} takes {', '.join(sorted(allowed))}, not {method}.")
         return None
 
+    def _candidates(self, path: str) -> Iterable[_Template]:
+        first, _, rest = path.removeprefix("/").partition("/")
+        second = rest.partition("/")[0]
+        yield from self._templates.get(f"/{first}/{second}", ())
+        yield from self._templates.get(f"/{first}", ())
 
-def _head(path: str) -> str:
-    return path.split("/", 2)[1] if path.startswith("/") else ""
+
+def _beginnings(path: str) -> list[str]:
+    """The first two segments in every wording; the first alone where the second is a name."""
+    first, second = path.split("/", 3)[1:3]
+    words = [first] if "{" not in first else _choices(first)
+    if "{" in second:
+        return [f"/{word}" for word in words]
+    return ["/" + "/".join(pair) for pair in product(words, [second])]
+
+
+def _choices(segment: str) -> list[str]:
+    found = _NAME.fullmatch(segment)
+    assert found is not None
+    return found[2].split("|")
 
 
 def _compile(path: str) -> re.Pattern[str]:
-    parts = re.split(r"(\{\w+(?::path)?\})", path)
-    return re.compile("".join(_expression(part) for part in parts))
+    parts = re.split(r"(\{[^}]+\})", path)
+    return re.compile("".join(map(_expression, parts)))
 
 
 def _expression(part: str) -> str:
-    name = re.fullmatch(r"\{(\w+)(:path)?\}", part)
+    name = _NAME.fullmatch(part)
     if name is None:
         return re.escape(part)
-    return f"(?P<{name[1]}>{'.+' if name[2] else '[^/]+'})"
+    # A segment may be empty here: an empty id is refused by name, not taken for an unknown path.
+    kinds = {None: "[^/]*", "path": ".+"}
+    return f"(?P<{name[1]}>{kinds.get(name[2], name[2])})"
 
 
 def _specificity(path: str) -> tuple[int, int, str]:

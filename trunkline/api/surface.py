@@ -30,7 +30,7 @@ class Surface:
 
     async def http(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            found = self._routes.match(scope["method"], scope["path"])
+            found = self._routes.match(scope["method"], scope["path"], scope.get("raw_path"))
         except MethodNotAllowed as error:
             status, headers, body = errors.render(error, Wire.OPENAI)
             await send_answer(send, status, encode(headers), body)
