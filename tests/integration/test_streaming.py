@@ -56,7 +56,7 @@ def ask(model: str, text: str = "one two three", **fields) -> dict:
 
 
 def payloads(text: str) -> list:
-    data = [line[5:].strip() for line in text.splitlines() if line.startswith("data:")]
+    data = [line[5:].strip() for line in text.split("\n") if line.startswith("data:")]
     return [json.loads(item) for item in data if item != "[DONE]"]
 
 

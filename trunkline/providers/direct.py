@@ -199,7 +199,19 @@ class DirectLane:
                 raise await self._refusal(response, call, deployment, target)
             headers = _forwarded(response)
             if call.stream and _is_stream(response):
-                watcher = StreamWatcher(call.operation.usage, call.usage, hide_usage=hide_usage)
+                watcher = StreamWatcher(
+                    call.operation.usage,
+                    call.usage,
+                    hide_usage=hide_usage,
+                    classify=lambda payload: failures.classify(
+                        response.status,
+                        payload,
+                        response.headers,
+                        call.operation.wire,
+                        deployment.provider,
+                        target.secrets,
+                    ),
+                )
                 chunks = _stream(response, watcher, timeouts)
                 return Answer(response.status, headers, chunks=chunks)
             content = await response.read()
@@ -263,6 +275,8 @@ async def _stream(
             whole = frames.feed(data)
             if whole and (whole := see(whole)):
                 yield whole
+            if watcher.failure:
+                raise watcher.failure
         if (rest := frames.flush()) and (rest := see(rest)):
             yield rest
         if closing := watcher.closing():

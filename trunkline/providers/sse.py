@@ -8,9 +8,11 @@ only in the few frames that can hold them.
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ..call import Usage
+from ..errors import ProviderError
 from . import failures
 from .usage import UsageReader
 
@@ -74,6 +76,7 @@ class Dialect:
     closing: bytes = b""
 
 
+_ERROR = re.compile(rb'(?:^|\n)(?:data: ?\{ ?"error" ?:|event: ?error\r?\n)')
 _DONE = re.compile(rb"(?:^|\n)data: ?\[DONE\]")
 _DIALECTS = {
     "openai": Dialect(
@@ -95,18 +98,32 @@ class StreamWatcher:
 
     kind: the operation's usage reader ("openai", "responses", "anthropic", "google", "none").
     hide_usage: take out the usage that was asked for on the client's behalf.
+    classify: the error that the payload of an error event reports.
+
+    failure: set when the provider said that it failed; nothing after that matters.
     """
 
-    def __init__(self, kind: str, usage: Usage, *, hide_usage: bool) -> None:
+    def __init__(
+        self,
+        kind: str,
+        usage: Usage,
+        *,
+        hide_usage: bool,
+        classify: Callable[[bytes], ProviderError],
+    ) -> None:
+        self._classify = classify
         self._dialect = _DIALECTS[kind]
         self._reader = UsageReader(kind, usage)
         self._hide_usage = hide_usage
         self._closed = False
         self.finished = False
+        self.failure: ProviderError | None = None
 
     def see(self, frames: bytes) -> bytes:
-        """Frames as they go to the client."""
+        """Frames as they go to the client, up to an error event."""
         dialect = self._dialect
+        if _ERROR.search(frames):
+            frames = self._until_error(frames)
         if not self.finished and dialect.finish.search(frames):
             self.finished = True
         if self.finished and dialect.closing and _DONE.search(frames):
@@ -128,6 +145,12 @@ class StreamWatcher:
             raise failures.cut("the stream ended before the provider had finished")
         return b"" if self._closed else self._dialect.closing
 
+    def _until_error(self, frames: bytes) -> bytes:
+        whole = split(frames)
+        at = next(index for index, frame in enumerate(whole) if _ERROR.search(frame))
+        self.failure = self._classify(data_of(whole[at]))
+        return b"".join(whole[:at])
+
     def _read_usage(self, frame: bytes) -> bytes:
         if self._dialect.usage not in frame:
             return frame
@@ -136,4 +159,3 @@ class StreamWatcher:
         if self._hide_usage and (b'"choices":[]' in payload or b'"choices": []' in payload):
             return b""
         return frame
-
