@@ -5,6 +5,8 @@
 
 from .anthropic import FakeAnthropic
 from .azure import FakeAzure
+from .bedrock import FakeBedrock
+from .cohere import FakeCohere
 from .faults import (
     ContentPolicyViolation,
     ContextWindowExceeded,
@@ -36,7 +38,16 @@ from .server import FakeProvider
 
 PROVIDERS: dict[str, type[FakeProvider]] = {
     kind.name: kind
-    for kind in (FakeOpenAI, FakeCompatible, FakeAzure, FakeAnthropic, FakeGemini, FakeVertex)
+    for kind in (
+        FakeOpenAI,
+        FakeCompatible,
+        FakeAzure,
+        FakeAnthropic,
+        FakeGemini,
+        FakeVertex,
+        FakeBedrock,
+        FakeCohere,
+    )
 }
 
 __all__ = [
@@ -51,6 +62,8 @@ __all__ = [
     "ErrorEventMidStream",
     "FakeAnthropic",
     "FakeAzure",
+    "FakeBedrock",
+    "FakeCohere",
     "FakeCompatible",
     "FakeGemini",
     "FakeOpenAI",

@@ -29,7 +29,9 @@ def answer(x: Exchange, body: dict[str, Any]) -> Reply:
         raise Refused(x.provider.failure("model_not_found", x))
     content = content_of(x, body)
     message = whole(x, body, content)
-    return stream(_events(message)) if body.get("stream") else ok(message)
+    if not body.get("stream"):
+        return ok(message)
+    return stream([event(data, data["type"]) for data in event_objects(message)])
 
 
 def count_tokens(x: Exchange) -> Reply:
@@ -98,7 +100,8 @@ def usage_object(content: Content) -> dict[str, Any]:
     }
 
 
-def _events(message: dict[str, Any]) -> list[bytes]:
+def event_objects(message: dict[str, Any]) -> list[dict[str, Any]]:
+    """The events that a message is streamed in."""
     usage = message["usage"]
     opening = message | {
         "content": [],
@@ -119,7 +122,7 @@ def _events(message: dict[str, Any]) -> list[bytes]:
     ending = {name: message[name] for name in ("stop_reason", "stop_sequence")}
     events.append({"type": "message_delta", "delta": ending, "usage": _final(usage)})
     events.append({"type": "message_stop"})
-    return [event(data, data["type"]) for data in events]
+    return events
 
 
 def _final(usage: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,5 @@
+"""Amazon Bedrock's runtime."""
+
+from .server import FakeBedrock
+
+__all__ = ["FakeBedrock"]

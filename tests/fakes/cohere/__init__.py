@@ -1,0 +1,5 @@
+"""Cohere's API."""
+
+from .server import FakeCohere
+
+__all__ = ["FakeCohere"]
