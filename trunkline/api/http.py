@@ -25,6 +25,14 @@ class ClientGone(Exception):
     """The client closed the connection; there is nobody to answer."""
 
 
+class AnswerCut(Exception):
+    """The provider died while its answer was on the way, and the answer's format can't say so.
+
+    Whoever gets it ends without ending the answer: the server then breaks the connection, and the
+    client doesn't take the part for the whole.
+    """
+
+
 def header_map(scope: Scope) -> dict[str, str]:
     """The request's headers; of a repeated one the last."""
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
@@ -136,7 +144,9 @@ async def send_chunks(
     heartbeat: seconds of silence after which a comment is sent; None for answers that aren't
         server-sent events.
     last_words: the event that ends a stream which failed; None where the format has no place for
-        one, and the connection is cut.
+        one.
+
+    Raises AnswerCut.
     """
     await send({"type": "http.response.start", "status": status, "headers": headers})
     pulse = _Pulse(send, heartbeat) if heartbeat else None
@@ -147,7 +157,7 @@ async def send_chunks(
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
     except GatewayError as error:
         if last_words is None:
-            raise
+            raise AnswerCut(error.message) from error
         event = last_words(error)
         await send({"type": "http.response.body", "body": event, "more_body": True})
     finally:

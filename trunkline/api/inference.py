@@ -7,19 +7,15 @@ import os
 import time
 from collections.abc import Mapping
 from functools import partial
-from typing import Any
-from urllib.parse import parse_qsl
 
-from .. import json_text
 from ..access.identity import credential
-from ..call import Call, Operation
-from ..errors import GatewayError, InvalidRequest
+from ..call import Answer, Call, Operation, Upload
+from ..errors import GatewayError
 from ..gateway import Gateway
-from ..providers.client_parameters import forbidden_parameter
 from . import errors
-from .controls import take_controls
 from .headers import AnswerHeaders
 from .http import (
+    AnswerCut,
     CancelledWhenGone,
     ClientGone,
     Receive,
@@ -31,17 +27,10 @@ from .http import (
     send_answer,
     send_chunks,
 )
+from .multipart import NO_FORM, is_form, read_form
+from .requests import read_call
 
 log = logging.getLogger("trunkline.api")
-
-_CREDENTIAL_QUERY = frozenset({"key", "api_key", "api-version"})
-_TYPE_NAMES = {
-    str: "a string",
-    list: "an array",
-    dict: "an object",
-    int: "an integer",
-    bool: "a boolean",
-}
 
 
 class Inference:
@@ -63,19 +52,31 @@ class Inference:
         started = time.monotonic()
         call_id = os.urandom(16).hex()
         call: Call | None = None
+        uploads: tuple[Upload, ...] = ()
         try:
             headers = header_map(scope)
             self._gateway.authenticate(credential(headers))
-            body = await read_body(receive, self._body_limit)
-            call = read_call(call_id, started, operation, path, scope, headers, body)
+            if operation.body == "multipart" and is_form(headers):
+                body, form = b"", await read_form(receive, headers, self._body_limit)
+            else:
+                body, form = await read_body(receive, self._body_limit), NO_FORM
+            uploads = form.uploads
+            call = read_call(
+                call_id, started, operation, path, scope["query_string"], headers, body, form
+            )
             await self._answer(call, receive, send)
         except ClientGone:
             log.info("client closed the connection", extra={"call_id": call_id})
+        except AnswerCut as error:
+            log.warning("answer cut: %s", error, extra={"call_id": call_id})
         except GatewayError as error:
             await self._refuse(error, operation, call_id, call, send)
         except Exception:
             log.exception("call failed", extra={"call_id": call_id, "operation": operation.name})
             await self._refuse(errors.internal_error(call_id), operation, call_id, call, send)
+        finally:
+            for upload in uploads:
+                upload.file.close()
 
     async def _answer(self, call: Call, receive: Receive, send: Send) -> None:
         async with CancelledWhenGone(receive):
@@ -85,7 +86,7 @@ class Inference:
             if answer.chunks is None:
                 await send_answer(send, answer.status, headers, answer.body)
                 return
-            events = call.stream
+            events = _is_events(answer)
             await send_chunks(
                 send,
                 answer.status,
@@ -103,117 +104,11 @@ class Inference:
         await send_answer(send, status, encoded, body)
 
 
-def read_call(
-    call_id: str,
-    started: float,
-    operation: Operation,
-    path: Mapping[str, str],
-    scope: Scope,
-    headers: Mapping[str, str],
-    body: bytes,
-) -> Call:
-    """The call that a request makes. Raises InvalidRequest."""
-    fields = _decode(body) if operation.body == "json" else {}
-    _check(operation, fields)
-    call = Call(
-        id=call_id,
-        operation=operation,
-        group=_group(operation, path, fields),
-        body=fields,
-        started=started,
-        raw=body,
-        path=path,
-        headers=headers,
-        stream=_streams(operation, fields),
+def _is_events(answer: Answer) -> bool:
+    return any(
+        name == "content-type" and value.startswith("text/event-stream")
+        for name, value in answer.headers
     )
-    if scope["query_string"]:
-        query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
-        call.query = [(name, value) for name, value in query if name not in _CREDENTIAL_QUERY]
-    take_controls(call)
-    return call
-
-
-def _decode(body: bytes) -> dict[str, Any]:
-    try:
-        fields = json_text.loads(body)
-    except ValueError as error:
-        raise InvalidRequest(f"The request's body is not valid JSON: {error}") from None
-    if not isinstance(fields, dict):
-        raise InvalidRequest("The request's body must be a JSON object.")
-    forbidden = forbidden_parameter(fields)
-    if forbidden:
-        raise InvalidRequest(
-            f"A request may not set '{forbidden}': it is decided by the gateway's configuration.",
-            param=forbidden,
-            code="parameter_not_allowed",
-        )
-    return fields
-
-
-def _check(operation: Operation, fields: Mapping[str, Any]) -> None:
-    for name, types in operation.required:
-        value = fields.get(name)
-        if value is None:
-            raise InvalidRequest(
-                f"Missing required parameter: '{name}'.",
-                param=name,
-                code="missing_required_parameter",
-            )
-        if not isinstance(value, types) or (isinstance(value, bool) and bool not in types):
-            expected = " or ".join(_TYPE_NAMES[kind] for kind in types)
-            raise InvalidRequest(
-                f"Invalid type for '{name}': expected {expected}.", param=name, code="invalid_type"
-            )
-        if name == "messages":
-            _check_messages(value)
-
-
-def _check_messages(messages: list[Any]) -> None:
-    for index, message in enumerate(messages):
-        if not isinstance(message, dict):
-            raise InvalidRequest(
-                f"Invalid type for 'messages[{index}]': expected an object.",
-                param=f"messages[{index}]",
-                code="invalid_type",
-            )
-        if not isinstance(message.get("role"), str):
-            raise InvalidRequest(
-                f"'messages[{index}].role' must be a string.",
-                param=f"messages[{index}].role",
-                code="invalid_type",
-            )
-
-
-def _group(operation: Operation, path: Mapping[str, str], fields: Mapping[str, Any]) -> str:
-    group = path.get("model")
-    if group is None and operation.model == "body":
-        group = fields.get("model")
-        if group is None:
-            raise InvalidRequest(
-                "Missing required parameter: 'model'.",
-                param="model",
-                code="missing_required_parameter",
-            )
-        if not isinstance(group, str) or not group:
-            raise InvalidRequest(
-                "Invalid type for 'model': expected a string that isn't empty.",
-                param="model",
-                code="invalid_type",
-            )
-    return group or ""
-
-
-def _streams(operation: Operation, fields: Mapping[str, Any]) -> bool:
-    if operation.model == "path" and operation.streams:
-        return True
-    stream = fields.get("stream")
-    if stream is None or not operation.streams:
-        return False
-    if not isinstance(stream, bool):
-        raise InvalidRequest(
-            "Invalid type for 'stream': expected a boolean.", param="stream", code="invalid_type"
-        )
-    return stream
 
 
 def _last_words(call: Call, error: GatewayError) -> bytes:
