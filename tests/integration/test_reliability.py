@@ -290,8 +290,8 @@ def test_a_provider_that_asks_for_rest_gets_it(gateway, first, second):
             "router_settings": {"num_retries": 2, "cooldown_time": 60, "retry_after": 0},
         }
     )
-    first.fault(Status(429), always=True)
-    for _ in range(20):
+    first.fault(Status(429, headers={"retry-after": "60"}), always=True)
+    for _ in range(40):
         assert ask(server, "pair").status_code == 200
     assert len(first.requests) == 1
-    assert len(second.requests) == 20
+    assert len(second.requests) == 40

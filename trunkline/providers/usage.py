@@ -94,7 +94,13 @@ class UsageReader:
 
 def read_object(kind: str, answer: Any, usage: Usage) -> None:
     """Fills a `Usage` from a decoded answer."""
-    UsageReader(kind, usage).read(answer)
+    reading = _READINGS.get(kind)
+    if reading is None or not isinstance(answer, dict):
+        return
+    for found in reading.find(answer):
+        if isinstance(found, dict) and found:
+            reading.fill(found, usage)
+            usage.raw = found
 
 
 def read_answer(kind: str, content: bytes, usage: Usage) -> None:
@@ -163,10 +169,10 @@ def _find_metadata(answer: Mapping[str, Any]) -> tuple[Any, ...]:
 
 
 def _fill_openai(found: Mapping[str, Any], usage: Usage) -> None:
-    incoming = _object(found, "prompt_tokens_details", "input_tokens_details")
-    outgoing = _object(found, "completion_tokens_details", "output_tokens_details")
     usage.input_tokens = _first(found, "prompt_tokens", "input_tokens")
     usage.output_tokens = _first(found, "completion_tokens", "output_tokens")
+    incoming = _object(found, "prompt_tokens_details", "input_tokens_details")
+    outgoing = _object(found, "completion_tokens_details", "output_tokens_details")
     usage.cached_tokens = _or(
         _first(incoming, "cached_tokens"),
         _first(found, "cache_read_input_tokens", "prompt_cache_hit_tokens", "cached_tokens"),
@@ -213,13 +219,19 @@ def _first(holder: Mapping[str, Any], *names: str) -> int | None:
     """The first figure that is given; an explicit zero is one."""
     for name in names:
         value = holder.get(name)
+        if type(value) is int and 0 <= value < LARGEST_FIGURE:
+            return value
         if _is_number(value) and 0 <= value < LARGEST_FIGURE and value == int(value):
             return int(value)
     return None
 
 
 def _object(holder: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
-    return next((held for name in names if isinstance(held := holder.get(name), dict)), {})
+    for name in names:
+        held = holder.get(name)
+        if isinstance(held, dict):
+            return held
+    return {}
 
 
 def _or(first: int | None, second: int | None) -> int | None:
