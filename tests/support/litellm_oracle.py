@@ -6,11 +6,16 @@ Importing this imports LiteLLM, which takes seconds: let a module's fixture do i
 from __future__ import annotations
 
 import os
+import random
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import httpx
+import openai
+
 from trunkline.call import Deployment
+from trunkline.errors import ErrorKind
 
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
@@ -22,6 +27,7 @@ from litellm.router_strategy.lowest_latency import LowestLatencyLoggingHandler
 from litellm.router_strategy.lowest_tpm_rpm import LowestTPMLoggingHandler
 from litellm.router_strategy.lowest_tpm_rpm_v2 import LowestTPMLoggingHandler_v2
 from litellm.router_strategy.simple_shuffle import simple_shuffle
+from litellm.router_strategy.tag_based_routing import get_deployments_for_tag
 
 GROUP = "group"
 NONE = "none"
@@ -155,3 +161,140 @@ class UsageV2:
 def _kwargs(identity: str) -> dict[str, Any]:
     """What LiteLLM's callbacks are told of a call on the deployment."""
     return {"litellm_params": {"metadata": {"model_group": GROUP}, "model_info": {"id": identity}}}
+
+
+def exception(kind: ErrorKind, **more: Any) -> Exception:
+    """LiteLLM's exception for a kind of failure."""
+    about = {"message": "the provider failed", "model": "model", "llm_provider": "openai", **more}
+    request = httpx.Request("POST", "http://provider.test")
+    response = httpx.Response(_EXCEPTIONS[kind][1], request=request)
+    built = _EXCEPTIONS[kind][0]
+    if built in (litellm.Timeout, litellm.InternalServerError, litellm.RateLimitError):
+        return built(**about)
+    return built(**about, response=response)
+
+
+_EXCEPTIONS: Mapping[ErrorKind, tuple[Any, int]] = {
+    ErrorKind.BAD_REQUEST: (litellm.BadRequestError, 400),
+    ErrorKind.CONTEXT_WINDOW: (litellm.ContextWindowExceededError, 400),
+    ErrorKind.CONTENT_POLICY: (litellm.ContentPolicyViolationError, 400),
+    ErrorKind.AUTHENTICATION: (litellm.AuthenticationError, 401),
+    ErrorKind.PERMISSION: (litellm.PermissionDeniedError, 403),
+    ErrorKind.NOT_FOUND: (litellm.NotFoundError, 404),
+    ErrorKind.TIMEOUT: (litellm.Timeout, 408),
+    ErrorKind.RATE_LIMIT: (litellm.RateLimitError, 429),
+    ErrorKind.INTERNAL: (litellm.InternalServerError, 500),
+    ErrorKind.UNAVAILABLE: (litellm.ServiceUnavailableError, 503),
+    ErrorKind.CONNECTION: (litellm.InternalServerError, 500),
+}
+
+
+def configured(deployments: Sequence[Deployment], configuration: Mapping[str, Any]) -> Any:
+    """LiteLLM's router over the deployments."""
+    return litellm.Router(model_list=entries(deployments), **configuration)
+
+
+async def retries(
+    deployments: Sequence[Deployment],
+    configuration: Mapping[str, Any],
+    kind: ErrorKind,
+    of_request: int | None,
+    of_deployment: int | None,
+) -> int:
+    """How often LiteLLM calls again when every call fails alike."""
+    calls = 0
+
+    async def fails(*args: Any, **kwargs: Any) -> None:
+        nonlocal calls
+        calls += 1
+        error = exception(kind)
+        error.num_retries = of_deployment  # type: ignore[attr-defined]
+        raise error
+
+    over = configured(deployments, configuration)
+    asked = {} if of_request is None else {"num_retries": of_request}
+    try:
+        await over.async_function_with_retries(
+            original_function=fails, model=GROUP, messages=[], metadata={}, **asked
+        )
+    except openai.OpenAIError:
+        return calls - 1
+    raise AssertionError("the call did not fail")
+
+
+async def retries_the_only_one(only: Deployment, kind: ErrorKind) -> bool:
+    over = configured([only], {})
+    try:
+        held = over.model_list
+        return bool(over.should_retry_this_error(exception(kind), held, held))
+    except openai.OpenAIError:
+        return False
+
+
+def delay(retry: int, retry_after: float, asked: int | None, seed: int) -> float:
+    """Seconds before retry number `retry`, with jitter drawn after seeding."""
+    headers = httpx.Headers({} if asked is None else {"retry-after": str(asked)})
+    random.seed(seed)
+    return litellm.calculate_retry_after(
+        remaining_retries=10 - retry,
+        max_retries=10,
+        response_headers=headers,
+        min_timeout=retry_after,
+    )
+
+
+def timeout(
+    of_deployment: Mapping[str, Any],
+    of_router: Mapping[str, Any],
+    request_timeout: float | None,
+    of_request: float | None,
+    stream: bool,
+) -> float | None:
+    """Seconds; None where LiteLLM has nothing but its default."""
+    default = litellm.request_timeout
+    litellm.request_timeout = request_timeout or default
+    try:
+        over = litellm.Router(model_list=[], **of_router)
+    finally:
+        litellm.request_timeout = default
+    asked = {"stream": stream} | ({} if of_request is None else {"timeout": of_request})
+    found = over._get_timeout(kwargs=asked, data=dict(of_deployment))
+    return None if found == default else found
+
+
+async def fallbacks(
+    configuration: Mapping[str, Any], group: str, kind: ErrorKind
+) -> tuple[str, ...]:
+    """The groups that are asked after `group` has failed, when all fail."""
+    asked: list[str] = []
+    over = litellm.Router(model_list=[], num_retries=0, max_fallbacks=1, **configuration)
+
+    async def fails(*args: Any, **kwargs: Any) -> None:
+        asked.append(kwargs["model"])
+        raise exception(kind if len(asked) == 1 else ErrorKind.INTERNAL)
+
+    try:
+        await over.async_function_with_fallbacks(
+            original_function=fails, model=group, messages=[], metadata={}, num_retries=0
+        )
+    except openai.OpenAIError:
+        return tuple(asked[1:])
+    raise AssertionError("the call did not fail")
+
+
+async def tagged(
+    deployments: Sequence[Deployment], configuration: Mapping[str, Any], tags: Sequence[str]
+) -> set[str]:
+    """The ids that are left; none where LiteLLM refuses."""
+    over = configured(deployments, configuration)
+    request = {"metadata": {"tags": list(tags)}}
+    try:
+        left = await get_deployments_for_tag(over, GROUP, over.model_list, request)
+    except ValueError:
+        return set()
+    return {id_of(each) for each in left}
+
+
+def lowest_order(deployments: Sequence[Deployment]) -> set[str]:
+    left = litellm.utils.get_order_filtered_deployments(entries(deployments))
+    return {id_of(each) for each in left}

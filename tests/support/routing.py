@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import Any
 
 from trunkline.call import Attempt, Call, Deployment, Usage
 from trunkline.errors import ErrorKind, ProviderError
 from trunkline.operations import OPERATIONS
+from trunkline.routing.candidate import Facts
 from trunkline.routing.health import Health
-from trunkline.routing.policy import RoutingPolicy
-from trunkline.routing.router import Router
-from trunkline.routing.strategies import STRATEGIES
+from trunkline.routing.router import Router, build_router
+from trunkline.settings.schema import Settings
 
 CHAT = next(operation for operation in OPERATIONS if operation.name == "chat")
 
@@ -75,6 +76,15 @@ def failure(kind: ErrorKind, *, status: int | None = None, **fields: Any) -> Pro
     return ProviderError(kind, "the provider failed", status=status or STATUSES[kind], **fields)
 
 
+def settings(
+    router: Mapping[str, Any] | None = None, litellm: Mapping[str, Any] | None = None
+) -> Settings:
+    """A configuration with these `router_settings` and `litellm_settings`."""
+    return Settings.model_validate(
+        {"router_settings": dict(router or {}), "litellm_settings": dict(litellm or {})}
+    )
+
+
 def router(
     deployments: Sequence[Deployment],
     strategy: str = "simple-shuffle",
@@ -83,13 +93,25 @@ def router(
     seed: int = 1,
     clock: Clock | None = None,
     health: Health | None = None,
-    policy: RoutingPolicy | None = None,
-    **more: Any,
+    facts: Facts = lambda deployment: {},
+    **configuration: Any,
 ) -> Router:
-    """A router over the deployments; `more` as in `Router`."""
-    chosen = STRATEGIES[strategy](args or {}, Random(seed))
-    health = health or Health(clock or Clock())
-    return Router(policy or RoutingPolicy(), chosen, health, deployments=deployments, **more)
+    """A router over the deployments, under `router_settings` as given."""
+    described = {"routing_strategy": strategy, "routing_strategy_args": dict(args or {})}
+    return build_router(
+        settings(described | configuration),
+        Deployments(tuple(deployments)),
+        health or Health(clock or Clock()),
+        Random(seed),
+        facts,
+    )
+
+
+@dataclass(frozen=True)
+class Deployments:
+    """A snapshot of nothing else."""
+
+    deployments: tuple[Deployment, ...]
 
 
 def answer(

@@ -58,7 +58,7 @@ class CooldownRules:
             # LiteLLM ignores a value that equals its default, and the one in litellm_settings.
             allowed_fails=configured(settings, "allowed_fails"),
             allowed_by_kind=counts(as_mapping(router.allowed_fails_policy), ALLOWED_FAILS),
-            disabled=bool(router.disable_cooldowns),
+            disabled=router.disable_cooldowns,
         )
 
     def blames(

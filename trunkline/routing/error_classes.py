@@ -7,6 +7,7 @@ inherits from, most specific first.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from ..errors import ErrorKind
 
@@ -20,7 +21,7 @@ CLASSES: Mapping[ErrorKind, tuple[str, ...]] = {
     ErrorKind.TIMEOUT: ("TimeoutError",),
     ErrorKind.RATE_LIMIT: ("RateLimitError",),
     ErrorKind.INTERNAL: ("InternalServerError",),
-    ErrorKind.UNAVAILABLE: ("ServiceUnavailableError",),
+    ErrorKind.UNAVAILABLE: ("ServiceUnavailableError", "BadGatewayError"),
     # LiteLLM reports an unreachable provider as InternalServerError ("Connection error.").
     ErrorKind.CONNECTION: ("InternalServerError",),
     ErrorKind.MALFORMED: ("BadGatewayError", "InternalServerError"),
@@ -33,7 +34,7 @@ Counts = Mapping[ErrorKind, int]
 """What a policy allows for each kind of failure; a kind that it doesn't name is absent."""
 
 
-def counts(policy: Mapping[str, int | None], suffix: str) -> Counts:
+def counts(policy: Mapping[str, Any], suffix: str) -> Counts:
     """A policy by class name ("RateLimitErrorRetries"), read once, by kind.
 
     `DefaultRetries` holds for every kind that no other entry names.
@@ -41,7 +42,7 @@ def counts(policy: Mapping[str, int | None], suffix: str) -> Counts:
     allowed: dict[ErrorKind, int] = {}
     for kind, classes in CLASSES.items():
         names = [*(f"{name}{suffix}" for name in classes), f"Default{suffix}"]
-        named = next((count for name in names if (count := policy.get(name)) is not None), None)
-        if named is not None:
+        named = next((policy[name] for name in names if policy.get(name) is not None), None)
+        if isinstance(named, int):
             allowed[kind] = named
     return allowed

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 EVERY = "*"
 
@@ -19,20 +18,24 @@ class Fallbacks:
     groups: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, entries: Sequence[Any], default: Sequence[str] = ()) -> Fallbacks:
-        """Reads the configured list; `default` stands in for groups that it doesn't name.
+    def of(
+        cls, entries: Iterable[Mapping[str, Sequence[str]]], default: Sequence[str] = ()
+    ) -> Fallbacks:
+        """Reads the configured list; `default` stands in for all groups that it doesn't name.
 
-        The first entry for a group holds. A bare name stands in for every group.
+        The first entry for a group holds, while those for `*` add up.
         """
         groups: dict[str, tuple[str, ...]] = {}
-        bare = tuple(entry for entry in entries if isinstance(entry, str))
+        every: list[str] = []
         for entry in entries:
-            if isinstance(entry, Mapping):
-                for group, names in entry.items():
-                    groups.setdefault(group, tuple(names))
-        for names in (bare, tuple(default)):
-            if names:
-                groups.setdefault(EVERY, names)
+            for group, names in entry.items():
+                if group == EVERY:
+                    every += names
+                else:
+                    groups.setdefault(group, tuple(dict.fromkeys(names)))
+        every += default
+        if every:
+            groups[EVERY] = tuple(dict.fromkeys(every))
         return cls(groups)
 
     def __bool__(self) -> bool:

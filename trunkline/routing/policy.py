@@ -93,8 +93,7 @@ class RoutingPolicy:
         """
         if call.num_retries == 0:
             return 0
-        policy = self.group_retry_policies.get(call.group, self.retry_policy)
-        named = policy.get(error.kind)
+        named = self._policy(call).get(error.kind)
         if named is not None:
             return named
         if error.kind in _NEVER_RETRIED or (error.kind in _RETRIED_ELSEWHERE and not others):
@@ -103,6 +102,14 @@ class RoutingPolicy:
             return call.num_retries
         own = call.attempts[-1].deployment.params.get("num_retries") if call.attempts else None
         return self.num_retries if own is None else int(own)
+
+    def _policy(self, call: Call) -> Counts:
+        """The policy of the group that failed, which after a fallback isn't the one asked for."""
+        groups = [each.deployment.group for each in call.attempts[-1:]]
+        if not call.fallbacks:
+            groups.append(call.group)
+        own = (self.group_retry_policies.get(group) for group in groups)
+        return next((policy for policy in own if policy is not None), self.retry_policy)
 
     def delay(self, error: ProviderError, retry: int, others: bool) -> float:
         """Seconds to wait before retry number `retry`, counted from 0.
@@ -137,8 +144,7 @@ class RoutingPolicy:
     def timeouts(self, deployment: Deployment, call: Call) -> Timeouts:
         """How long an attempt of the call on the deployment may take."""
         seconds = call.timeout
-        if seconds is None and call.stream:
+        if not seconds and call.stream:
             seconds = deployment.stream_timeout or self.stream_timeout
-        if seconds is None:
-            seconds = deployment.timeout or self.timeout
+        seconds = seconds or deployment.timeout or self.timeout
         return _timeouts(seconds, seconds)

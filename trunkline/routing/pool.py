@@ -34,11 +34,11 @@ class Filters:
     @classmethod
     def from_settings(cls, settings: Any, strategy_limits: bool) -> Filters:
         router = settings.router_settings
-        pre_call = bool(configured(settings, "enable_pre_call_checks", False))
-        optional = router.optional_pre_call_checks or ()
+        pre_call = router.enable_pre_call_checks
+        optional = configured(settings, "optional_pre_call_checks", ())
         return cls(
-            tags=bool(router.enable_tag_filtering),
-            tags_match_any=router.tag_filtering_match_any is not False,
+            tags=router.enable_tag_filtering,
+            tags_match_any=router.tag_filtering_match_any,
             limits=strategy_limits or pre_call or "enforce_model_rate_limits" in optional,
             pre_call=pre_call,
         )

@@ -1,0 +1,231 @@
+"""Retries, delays, timeouts, fallbacks, tags and orders are what LiteLLM's router makes of the
+same configuration."""
+
+from __future__ import annotations
+
+import random
+from contextlib import suppress
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from tests.support.routing import call, deployment, fail, failure, router, settings
+from trunkline.errors import ErrorKind, PermissionDenied
+from trunkline.routing.policy import RoutingPolicy
+
+few = examples(max_examples=60, deadline=None)
+
+kinds = st.sampled_from(sorted(set(ErrorKind) - {ErrorKind.MALFORMED}))
+"""All kinds that LiteLLM has an exception of its own for."""
+
+counts = st.integers(0, 3)
+maybe = st.one_of(st.none(), counts)
+retry_policies = st.dictionaries(
+    st.sampled_from(
+        [
+            "BadRequestErrorRetries",
+            "AuthenticationErrorRetries",
+            "TimeoutErrorRetries",
+            "RateLimitErrorRetries",
+            "ContentPolicyViolationErrorRetries",
+            "InternalServerErrorRetries",
+            "ServiceUnavailableErrorRetries",
+            "NotFoundErrorRetries",
+            "DefaultRetries",
+        ]
+    ),
+    counts,
+    max_size=3,
+)
+
+
+@pytest.fixture(scope="module")
+def oracle() -> ModuleType:
+    from tests.support import litellm_oracle
+
+    return litellm_oracle
+
+
+@pytest.mark.criterion("R14.1")
+@few
+@given(
+    kinds,
+    st.fixed_dictionaries(
+        {"num_retries": counts},
+        optional={
+            "retry_policy": retry_policies,
+            "model_group_retry_policy": st.dictionaries(
+                st.sampled_from(["group", "another"]), retry_policies, max_size=2
+            ),
+        },
+    ),
+    maybe,
+    maybe,
+)
+async def test_a_call_is_retried_as_often_as_litellm_retries_it(
+    oracle: ModuleType,
+    kind: ErrorKind,
+    configuration: dict[str, Any],
+    of_request: int | None,
+    of_deployment: int | None,
+) -> None:
+    own = {} if of_deployment is None else {"num_retries": of_deployment}
+    deployments = [deployment("d0", params=own), deployment("d1", params=own)]
+    policy = RoutingPolicy.from_settings(settings(configuration))
+    request = call(num_retries=of_request)
+    error = failure(kind)
+    fail(router(deployments), deployments[0], request, error)
+    theirs = await oracle.retries(deployments, configuration, kind, of_request, of_deployment)
+    assert policy.retries(error, request, others=True) == theirs
+
+
+@pytest.mark.criterion("R14.1")
+@pytest.mark.parametrize("kind", sorted(set(ErrorKind) - {ErrorKind.MALFORMED}))
+async def test_the_only_deployment_is_retried_for_what_litellm_retries_it(
+    oracle: ModuleType, kind: ErrorKind
+) -> None:
+    only = deployment("d0")
+    over = router([only])
+    request = call()
+    error = failure(kind)
+    fail(over, only, request, error)
+    again = over.retry_in((only,), request, {"d0"}, error, 0)
+    assert (again is not None) == await oracle.retries_the_only_one(only, kind)
+
+
+@pytest.mark.criterion("R14.2")
+@few
+@given(
+    st.integers(0, 6),
+    st.floats(0, 8),
+    st.one_of(st.none(), st.integers(0, 200)),
+    st.integers(0, 2**32),
+)
+async def test_the_wait_before_a_retry_is_litellms(
+    oracle: ModuleType, retry: int, retry_after: float, asked: int | None, seed: int
+) -> None:
+    policy = RoutingPolicy(retry_after=retry_after, jitter=random.Random(seed).random)
+    error = failure(ErrorKind.RATE_LIMIT, retry_after=asked)
+    theirs = oracle.delay(retry, retry_after, asked, seed)
+    if asked and asked <= 60:
+        # What the provider asks for doesn't undercut the configured wait; LiteLLM's does.
+        theirs += max(0.0, retry_after - asked)
+    assert policy.delay(error, retry, others=False) == pytest.approx(theirs)
+
+
+seconds = st.sampled_from([None, 3.0, 7.0])
+
+
+@pytest.mark.criterion("R14.4")
+@few
+@given(
+    st.fixed_dictionaries({"timeout": seconds, "stream_timeout": seconds}),
+    st.fixed_dictionaries({"timeout": seconds, "stream_timeout": seconds}),
+    st.sampled_from([None, 11.0]),
+    st.sampled_from([None, 2.0]),
+    st.booleans(),
+)
+async def test_an_attempt_has_as_much_time_as_litellm_gives_it(
+    oracle: ModuleType,
+    of_deployment: dict[str, Any],
+    of_router: dict[str, Any],
+    request_timeout: float | None,
+    of_request: float | None,
+    stream: bool,
+) -> None:
+    configured = settings(of_router, {"request_timeout": request_timeout})
+    policy = RoutingPolicy.from_settings(configured)
+    request = call(stream=stream, timeout=of_request)
+    ours = policy.timeouts(deployment("d0", **of_deployment), request)
+    assert ours.idle == ours.total
+    if stream and of_request is not None:
+        # LiteLLM lets a configured stream_timeout override what the client allows.
+        assert ours.total == of_request
+        return
+    if stream and request_timeout and of_deployment["timeout"]:
+        # With a router's timeout beside it, LiteLLM prefers request_timeout to the deployment's.
+        of_router = of_router | {"timeout": None}
+    theirs = oracle.timeout(of_deployment, of_router, request_timeout, of_request, stream)
+    assert ours.total == (theirs or 600.0)
+
+
+models = st.sampled_from(["a", "b", "openai/a"])
+lists = st.lists(
+    st.dictionaries(
+        st.one_of(models, st.just("*")),
+        st.lists(models, min_size=1, max_size=3),
+        min_size=1,
+        max_size=1,
+    ),
+    max_size=3,
+    unique_by=lambda entry: next(iter(entry)),
+)
+
+
+@pytest.mark.criterion("R14.3")
+@few
+@given(
+    lists,
+    lists,
+    lists,
+    models,
+    st.sampled_from([ErrorKind.CONTEXT_WINDOW, ErrorKind.CONTENT_POLICY, ErrorKind.INTERNAL]),
+)
+async def test_the_groups_that_stand_in_are_litellms(
+    oracle: ModuleType,
+    general: list[dict[str, list[str]]],
+    context: list[dict[str, list[str]]],
+    content: list[dict[str, list[str]]],
+    group: str,
+    kind: ErrorKind,
+) -> None:
+    configuration = {
+        "fallbacks": general,
+        "context_window_fallbacks": context,
+        "content_policy_fallbacks": content,
+    }
+    policy = RoutingPolicy.from_settings(settings(configuration))
+    theirs = await oracle.fallbacks(configuration, group, kind)
+    assert policy.fallbacks(group, failure(kind)) == theirs
+
+
+tags = st.lists(st.sampled_from(["default", "free", "paid", "eu"]), max_size=2, unique=True)
+asked_tags = st.lists(
+    st.sampled_from(["free", "paid", "eu", "unknown", "&paid", "&eu", "!free", "!eu"]),
+    max_size=3,
+    unique=True,
+)
+
+
+@examples(max_examples=200, deadline=None)
+@given(st.lists(tags, min_size=1, max_size=4), asked_tags, st.booleans())
+async def test_tags_leave_whom_litellm_leaves(
+    oracle: ModuleType, carried: list[list[str]], asked: list[str], match_any: bool
+) -> None:
+    deployments = [deployment(f"d{i}", tags=tuple(each)) for i, each in enumerate(carried)]
+    configuration = {"enable_tag_filtering": True, "tag_filtering_match_any": match_any}
+    ours = router(deployments, "least-busy", **configuration)
+    left = set()
+    request = call(tags=tuple(asked))
+    with suppress(PermissionDenied):
+        for _ in deployments:
+            chosen = await ours.choose(deployments, request)
+            left.add(chosen.id)
+            ours.started(chosen, request)  # the next pick is another: this one is busier now
+    assert left == await oracle.tagged(deployments, configuration, asked)
+
+
+@few
+@given(st.lists(st.one_of(st.none(), st.integers(-1, 3)), min_size=1, max_size=5))
+async def test_the_lowest_order_is_litellms(oracle: ModuleType, orders: list[int | None]) -> None:
+    deployments = [deployment(f"d{i}", order=order) for i, order in enumerate(orders)]
+    ours = router(deployments, "least-busy")
+    first = oracle.lowest_order(deployments)
+    for _ in orders * 2:
+        chosen = await ours.choose(deployments, call())
+        ours.started(chosen, call())
+        assert chosen.id in first
