@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import aiohttp
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
@@ -14,34 +15,47 @@ from ..call import Wire
 from ..errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound
 from ..gateway import Gateway
 from ..operations import OPERATIONS
-from . import errors, health, models
+from . import errors, health, models, realtime
 from .http import Receive, Scope, Send, encode, send_answer
 from .inference import Inference
+from .passthrough import PassThroughs
+from .realtime import Realtime
 from .routes import RouteTable
 
 
 class Surface:
     """Hands each request to what answers it."""
 
-    def __init__(self, gateway: Gateway, body_limit: int) -> None:
+    def __init__(self, gateway: Gateway, session: aiohttp.ClientSession, body_limit: int) -> None:
         self._routes = RouteTable(OPERATIONS)
         self._inference = Inference(gateway, body_limit)
+        self._passthroughs = PassThroughs(gateway, session, body_limit)
+        self._realtime = Realtime(gateway, session)
         self._others = _others(gateway)
 
     async def http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        found = refused = None
         try:
             found = self._routes.match(scope["method"], scope["path"], scope.get("raw_path"))
         except MethodNotAllowed as error:
-            status, headers, body = errors.render(error, Wire.OPENAI)
+            refused = error
+        if found is not None:
+            await self._inference(*found, scope, receive, send)
+        elif passed := self._passthroughs.match(scope):
+            await self._passthroughs(passed, scope, receive, send)
+        elif refused is not None:
+            status, headers, body = errors.render(refused, Wire.OPENAI)
             await send_answer(send, status, encode(headers), body)
-            return
-        if found is None:
+        else:
             await self._others(scope, receive, send)
-            return
-        await self._inference(*found, scope, receive, send)
 
     async def websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await self._others(scope, receive, send)
+        if scope["path"] in realtime.PATHS:
+            await self._realtime(scope, receive, send)
+            return
+        await receive()
+        error = NotFound(f"There is no WebSocket at {scope['path']}.", code="unknown_url")
+        await realtime.refuse(scope, send, error)
 
 
 def _others(gateway: Gateway) -> FastAPI:

@@ -1,0 +1,97 @@
+"""Two WebSockets as one: what either side says reaches the other, and so does its end.
+
+Each direction waits for the slower side before it takes the next message.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import aiohttp
+from aiohttp import WSMsgType
+
+from .http import Receive, Send
+
+NORMAL, GOING_AWAY, TOO_BIG, FAILED = 1000, 1001, 1009, 1011
+_ABNORMAL = 1006
+_MESSAGES = {WSMsgType.TEXT: "text", WSMsgType.BINARY: "bytes"}
+
+Heard = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class End:
+    """How a side ended: its close code, and its words; `broken` without a closing handshake."""
+
+    code: int
+    reason: str = ""
+    broken: bool = False
+
+
+async def bridge(
+    receive: Receive, send: Send, provider: aiohttp.ClientWebSocketResponse, heard: Heard
+) -> End | None:
+    """Talks until one side ends.
+
+    heard: is told every text of the provider.
+
+    The provider's end is returned, for the caller to close the client's side with; None once the
+    client has ended, and the provider's side is closed.
+    """
+    client = asyncio.ensure_future(_from_client(receive, provider))
+    speaker = asyncio.ensure_future(_from_provider(send, provider, heard))
+    try:
+        done, _ = await asyncio.wait({client, speaker}, return_when=asyncio.FIRST_COMPLETED)
+        if client in done and (left := client.result()) is not None:
+            await provider.close(code=left.code)
+            return None
+        return await speaker
+    finally:
+        for task in (client, speaker):
+            task.cancel()
+        await asyncio.gather(client, speaker, return_exceptions=True)
+
+
+async def _from_client(receive: Receive, provider: aiohttp.ClientWebSocketResponse) -> End | None:
+    """Says what the client says; its end, or None where the provider no longer listens."""
+    while True:
+        message = await receive()
+        if message["type"] == "websocket.disconnect":
+            return End(_passed_on(message.get("code"), otherwise=GOING_AWAY))
+        try:
+            if message.get("text") is not None:
+                await provider.send_str(message["text"])
+            else:
+                await provider.send_bytes(message["bytes"])
+        except ConnectionError:
+            return None
+
+
+async def _from_provider(
+    send: Send, provider: aiohttp.ClientWebSocketResponse, heard: Heard
+) -> End:
+    while True:
+        message = await provider.receive()
+        kind = _MESSAGES.get(message.type)
+        if kind is None:
+            return _end_of(provider, message)
+        if kind == "text":
+            heard(message.data)
+        await send({"type": "websocket.send", kind: message.data})
+
+
+def _end_of(provider: aiohttp.ClientWebSocketResponse, message: aiohttp.WSMessage) -> End:
+    code = provider.close_code
+    if code is None or code == _ABNORMAL or message.type is WSMsgType.ERROR:
+        return End(FAILED, broken=True)
+    reason = message.extra if message.type is WSMsgType.CLOSE else ""
+    return End(_passed_on(code, otherwise=NORMAL), reason or "")
+
+
+def _passed_on(code: int | None, *, otherwise: int) -> int:
+    """A close code that may be sent (RFC 6455, section 7.4)."""
+    if code is not None and (1000 <= code <= 1003 or 1007 <= code <= 1014 or 3000 <= code < 5000):
+        return code
+    return otherwise

@@ -1,0 +1,187 @@
+"""Realtime sessions: a client's WebSocket, led through to a deployment's."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Mapping
+from functools import partial
+from typing import Any
+from urllib.parse import parse_qsl
+
+import aiohttp
+
+from .. import json_text
+from ..access.identity import credential
+from ..call import Call, Deployment, Operation, Timeouts, Usage, Wire
+from ..errors import GatewayError, InvalidRequest, ProviderError
+from ..gateway import Gateway
+from ..providers import failures
+from ..providers.realtime import BETA, Session, connect, takes_sessions
+from . import errors
+from .bridge import FAILED, bridge
+from .http import Receive, Scope, Send, encode, header_map
+
+log = logging.getLogger("trunkline.api")
+
+PATHS = ("/v1/realtime", "/realtime", "/openai/v1/realtime", "/openai/realtime")
+
+OPERATION = Operation(
+    "realtime",
+    Wire.OPENAI,
+    "GET",
+    PATHS,
+    upstream="/realtime",
+    model="optional",
+    summary="Hold a realtime session over a WebSocket",
+)
+
+_PROTOCOL = "realtime"
+_KEY_PROTOCOL = "openai-insecure-api-key."
+_BETA_PROTOCOL = "openai-beta.realtime-v1"
+_NOT_HANDED_ON = frozenset({"model", "deployment", "api-version", "key", "api_key", "api-key"})
+_LONGEST_REASON = 123
+"""Bytes of a close frame's reason (RFC 6455, section 5.5)."""
+
+
+class Realtime:
+    """Answers the WebSockets of realtime sessions."""
+
+    def __init__(self, gateway: Gateway, http: aiohttp.ClientSession) -> None:
+        self._gateway = gateway
+        self._http = http
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        call_id = os.urandom(16).hex()
+        await receive()
+        try:
+            headers = header_map(scope)
+            protocols = scope.get("subprotocols") or []
+            self._gateway.authenticate(credential(headers) or _key_in(protocols))
+            call = _call(call_id, scope)
+            self._check(call)
+        except GatewayError as error:
+            await refuse(scope, send, error)
+            return
+        session = Session(tuple(call.query), beta=_speaks_beta(headers, protocols))
+        try:
+            await self._converse(call, session, protocols, receive, send)
+        except GatewayError as error:
+            log.warning("realtime session failed: %s", error.message, extra={"call_id": call_id})
+
+    def _check(self, call: Call) -> None:
+        found = self._gateway.serving.snapshot.resolve(call.group)
+        if found and not any(map(takes_sessions, found)):
+            raise InvalidRequest(
+                f"The model '{call.group}' takes no realtime sessions.",
+                param="model",
+                code="unsupported_model",
+            )
+
+    async def _converse(
+        self, call: Call, session: Session, protocols: list[str], receive: Receive, send: Send
+    ) -> None:
+        connecting = partial(self._connect, session)
+        accepted = False
+        try:
+            async with self._gateway.reach(call, connecting, suits=takes_sessions) as reached:
+                await _accept(send, protocols, call)
+                accepted = True
+                async with reached.connection as provider:
+                    end = await bridge(receive, send, provider, partial(_learn, call.usage))
+                if end is None:
+                    return
+                if end.broken:
+                    raise failures.cut("the connection broke without a closing handshake")
+                await _close(send, end.code, end.reason)
+        except GatewayError as error:
+            if not accepted:
+                await _accept(send, protocols, call)
+            await send({"type": "websocket.send", "text": _error_event(error, call.id)})
+            await _close(send, FAILED, error.message)
+            raise
+
+    async def _connect(
+        self, session: Session, deployment: Deployment, timeouts: Timeouts
+    ) -> aiohttp.ClientWebSocketResponse:
+        return await connect(self._http, deployment, session, timeouts.total)
+
+
+async def refuse(scope: Scope, send: Send, error: GatewayError) -> None:
+    """Answers the handshake with an HTTP error, where the server can; else by closing."""
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": FAILED})
+        return
+    status, headers, body = errors.render(error, Wire.OPENAI)
+    headers.append(("content-length", str(len(body))))
+    start = {"type": "websocket.http.response.start", "status": status}
+    await send({**start, "headers": encode(headers)})
+    await send({"type": "websocket.http.response.body", "body": body})
+
+
+def _call(call_id: str, scope: Scope) -> Call:
+    query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+    named = dict(query)
+    group = named.get("model") or named.get("deployment")
+    if not group:
+        raise InvalidRequest(
+            "Missing required parameter: 'model'.",
+            param="model",
+            code="missing_required_parameter",
+        )
+    handed_on = [(name, value) for name, value in query if name not in _NOT_HANDED_ON]
+    return Call(call_id, OPERATION, group, {}, time.monotonic(), query=handed_on)
+
+
+async def _accept(send: Send, protocols: list[str], call: Call) -> None:
+    headers = [("x-trunkline-call-id", call.id), ("x-litellm-call-id", call.id)]
+    spoken = _PROTOCOL if _PROTOCOL in protocols else None
+    await send({"type": "websocket.accept", "subprotocol": spoken, "headers": encode(headers)})
+
+
+async def _close(send: Send, code: int, reason: str) -> None:
+    short = reason.encode()[:_LONGEST_REASON].decode(errors="ignore")
+    await send({"type": "websocket.close", "code": code, "reason": short})
+
+
+def _key_in(protocols: list[str]) -> str | None:
+    """Our key as browsers send it, which can set no headers on a WebSocket."""
+    for protocol in protocols:
+        if protocol.startswith(_KEY_PROTOCOL):
+            return protocol.removeprefix(_KEY_PROTOCOL)
+    return None
+
+
+def _speaks_beta(headers: Mapping[str, str], protocols: list[str]) -> bool:
+    name, value = BETA
+    return value in headers.get(name, "") or _BETA_PROTOCOL in protocols
+
+
+def _learn(usage: Usage, text: str) -> None:
+    """Adds up what the session's responses consumed."""
+    if '"response.done"' not in text:
+        return
+    try:
+        event = json_text.loads(text.encode())
+        figures: Any = event["response"]["usage"]
+        read, written = figures["input_tokens"], figures["output_tokens"]
+    except (ValueError, KeyError, TypeError):
+        return
+    if isinstance(read, int) and isinstance(written, int):
+        usage.input_tokens = (usage.input_tokens or 0) + read
+        usage.output_tokens = (usage.output_tokens or 0) + written
+
+
+def _error_event(error: GatewayError, call_id: str) -> str:
+    """Source: OpenAI's reference of Realtime's server events, `error`."""
+    kind = error.kind.value if isinstance(error, ProviderError) else None
+    detail = {
+        "type": error.type,
+        "code": error.code or kind,
+        "message": error.message,
+        "param": error.param,
+        "event_id": None,
+    }
+    event = {"type": "error", "event_id": f"event_{call_id}", "error": detail}
+    return json_text.dumps(event).decode()

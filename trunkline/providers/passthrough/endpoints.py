@@ -1,0 +1,116 @@
+"""Paths that the configuration passes on itself: `general_settings.pass_through_endpoints`.
+
+The keys are LiteLLM's.
+"""
+
+from __future__ import annotations
+
+import base64
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from multidict import CIMultiDict
+
+from .destination import append
+from .request import Outgoing
+
+METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH")
+
+_REFERENCE = re.compile(r"os\.environ/(\w+)")
+_CLIENT_PREFIX = "x-pass-"
+_ALWAYS_FORWARDED = frozenset(["content-type", "content-encoding", "content-length", "accept"])
+_NEVER_SET = frozenset(["authorization", "host", "content-length", "ocp-apim-subscription-key"])
+_KEY_HEADER = "litellm_user_api_key"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoint:
+    """One path, and where it leads.
+
+    methods: the HTTP methods that it takes.
+    subpaths: whether what follows the path goes on too.
+    headers: sent with every request. forwards: whether the client's headers go on as well.
+    query: parameters sent where the client sends none of the name.
+    key_header: a header of the endpoint's own that carries our key; "" for the usual ones.
+    timeout: the longest silence in seconds; None for the usual one.
+    """
+
+    path: str
+    target: str
+    methods: frozenset[str]
+    subpaths: bool
+    auth: bool
+    headers: Mapping[str, str]
+    forwards: bool
+    query: Mapping[str, str]
+    key_header: str
+    timeout: float | None
+
+    def rest(self, path: str) -> str | None:
+        """What of a path goes on to the target; None where the path is another."""
+        if path == self.path:
+            return ""
+        if self.subpaths and path.startswith(f"{self.path}/"):
+            return path[len(self.path) :]
+        return None
+
+    def prepare(self, request: Outgoing) -> None:
+        """Gives a request the target's URL, and the headers that are to reach it."""
+        kept = CIMultiDict[str]()
+        for name, value in request.headers.items():
+            inner = name.removeprefix(_CLIENT_PREFIX)
+            if inner != name:
+                if inner not in _NEVER_SET and not inner.startswith("x-amz-"):
+                    kept[inner] = value
+            elif self.forwards or name in _ALWAYS_FORWARDED:
+                kept.add(name, value)
+        kept.update(self.headers)
+        request.headers = kept
+        given = {part.partition("=")[0] for part in request.query.split("&")}
+        default = {name: value for name, value in self.query.items() if name not in given}
+        query = "&".join(filter(None, (urlencode(default), request.query)))
+        request.url = append(self.target, request.path, query)
+
+
+def endpoints_of(configured: Iterable[Any], environ: Mapping[str, str]) -> tuple[Endpoint, ...]:
+    """The configured endpoints, the longest path first."""
+    found = [_endpoint(entry, environ) for entry in configured]
+    return tuple(sorted(found, key=lambda each: len(each.path), reverse=True))
+
+
+def _endpoint(entry: Any, environ: Mapping[str, str]) -> Endpoint:
+    headers = {str(name): str(value) for name, value in entry.headers.items()}
+    key_header = headers.pop(_KEY_HEADER, "")
+    extra = entry.model_extra or {}
+    query = extra.get("default_query_params") or {}
+    return Endpoint(
+        path="/" + entry.path.strip("/"),
+        target=entry.target,
+        methods=frozenset(method.upper() for method in entry.methods or METHODS),
+        subpaths=entry.include_subpath,
+        auth=entry.auth,
+        headers=_headers(headers, environ),
+        forwards=entry.forward_headers,
+        query={str(name): str(value) for name, value in query.items()},
+        key_header=key_header.lower(),
+        timeout=entry.timeout,
+    )
+
+
+def _headers(headers: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:
+    """Headers with their references to the environment resolved, wherever in the value they are.
+
+    Langfuse's two keys make one header of basic authentication, as in LiteLLM.
+    """
+    filled = {
+        name: _REFERENCE.sub(lambda found: environ.get(found[1], ""), value)
+        for name, value in headers.items()
+    }
+    public, secret = filled.pop("LANGFUSE_PUBLIC_KEY", ""), filled.pop("LANGFUSE_SECRET_KEY", "")
+    if public or secret:
+        pair = base64.b64encode(f"{public}:{secret}".encode()).decode()
+        filled["authorization"] = f"Basic {pair}"
+    return filled
