@@ -1,0 +1,139 @@
+"""`python -m bench`: install what is missing, measure, write results.json, results.md, results.svg.
+
+A full run writes bench/results/; a quick or partial one writes build/bench/results/, so that it
+never replaces figures that were measured with care.
+"""
+
+from __future__ import annotations
+
+import argparse
+import dataclasses
+import datetime
+import json
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from . import drawing, figures, report
+from .contenders import CONTENDERS, running_upstream, write_lane_config
+from .figures import UPSTREAM_FACTOR, Figures
+from .installation import BUILD, install, machine, versions
+from .load import Client
+from .measures import QUICK, Bench, Plan
+from .processes import BenchError
+
+RESULTS = Path(__file__).with_name("results")
+MEASURES = ("start", "throughput", "streaming", "memory")
+
+
+def main() -> int:
+    options = _parser().parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    try:
+        if options.draw:
+            folder = options.output or RESULTS
+            found = json.loads((folder / "results.json").read_text())
+        else:
+            whole = set(options.only) == set(CONTENDERS) and set(options.measure) == set(MEASURES)
+            folder = options.output or (
+                RESULTS if whole and not options.quick else BUILD / "results"
+            )
+            found = _measure(options)
+    except BenchError as error:
+        print(f"bench: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+    _write(found, folder)
+    print("\n".join(["", *report.table(found), "", *report.ratio_table(found), ""]))
+    print(f"Written to {folder}/results.json, results.md and results.svg")
+    return 0
+
+
+def _measure(options: argparse.Namespace) -> Figures:
+    names = [name for name in CONTENDERS if name in options.only]
+    install(set(names))
+    write_lane_config()
+    plan = QUICK if options.quick else Plan()
+    if options.rounds:
+        plan = dataclasses.replace(plan, rounds=options.rounds, starts=options.rounds)
+    began = time.monotonic()
+
+    def say(line: str) -> None:
+        print(f"[{time.monotonic() - began:6.1f} s] {line}", flush=True)
+
+    with running_upstream(plan.interval) as upstream:
+        Client(upstream, {}).wait_for_answer()
+        bench = Bench(plan, [CONTENDERS[name] for name in names], upstream, say)
+        _carry_out(bench, options.measure)
+    found = {
+        "date": datetime.date.today().isoformat(),
+        "machine": machine(),
+        "versions": versions(set(names)),
+        **figures.of(bench),
+    }
+    factor = found.get("upstream", {}).get("times_the_fastest", UPSTREAM_FACTOR)
+    if factor < UPSTREAM_FACTOR:
+        raise BenchError(
+            f"the upstream is only {factor:.1f} times as fast as the fastest contender"
+        )
+    return found
+
+
+def _carry_out(bench: Bench, wanted: list[str]) -> None:
+    if "start" in wanted:
+        bench.start()
+    if "throughput" in wanted or "streaming" in wanted:
+        bench.under_load(throughput="throughput" in wanted, streaming="streaming" in wanted)
+    if "memory" in wanted:
+        bench.memory()
+
+
+def _write(found: Figures, folder: Path) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "results.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
+    (folder / "results.md").write_text(report.markdown(found))
+    (folder / "results.svg").write_text(drawing.draw(found))
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench", description="Measures Trunkline beside other gateways."
+    )
+    parser.add_argument("--quick", action="store_true", help="one short round, about four minutes")
+    parser.add_argument("--rounds", type=int, metavar="N", help="rounds of everything (3)")
+    parser.add_argument(
+        "--only",
+        type=_names(tuple(CONTENDERS)),
+        default=list(CONTENDERS),
+        metavar="NAME,…",
+        help=f"only these contenders: {', '.join(CONTENDERS)}",
+    )
+    parser.add_argument(
+        "--measure",
+        type=_names(MEASURES),
+        default=list(MEASURES),
+        metavar="NAME,…",
+        help=f"only these measures: {', '.join(MEASURES)}",
+    )
+    parser.add_argument("--output", type=Path, metavar="FOLDER", help="where the results go")
+    parser.add_argument(
+        "--draw", action="store_true", help="measure nothing: write tables and picture anew"
+    )
+    return parser
+
+
+def _names(known: tuple[str, ...]) -> Callable[[str], list[str]]:
+    def names(text: str) -> list[str]:
+        found = text.split(",")
+        if unknown := set(found) - set(known):
+            raise argparse.ArgumentTypeError(f"{', '.join(sorted(unknown))}: not among {known}")
+        return found
+
+    return names
+
+
+if __name__ == "__main__":
+    sys.exit(main())

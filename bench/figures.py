@@ -1,0 +1,195 @@
+"""From what was measured to figures: medians over the rounds, and the ratios that are promised.
+
+Everything here is plain JSON data, so that tables and pictures can be made anew from results.json.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import asdict, dataclass
+from statistics import median
+from typing import Any
+
+from .contenders import CONTENDERS
+from .measures import HEADLINE, Bench, Found, Load, Sample, Start, Streams, growth
+
+MIB = 2**20
+UPSTREAM_FACTOR = 5
+"""How many times faster than the fastest contender the upstream must be."""
+
+Figures = dict[str, Any]
+
+
+def of(bench: Bench) -> Figures:
+    """The figures of a bench that has run."""
+    contenders = {
+        name: {"title": CONTENDERS[name].title, **_contender(found)}
+        for name, found in bench.findings.items()
+    }
+    figures: Figures = {"plan": asdict(bench.plan), "contenders": contenders}
+    if bench.upstream_rates:
+        rates = [
+            median(load.rate for load in loads)
+            for found in bench.findings.values()
+            for loads in found.loads.values()
+        ]
+        rate = median(bench.upstream_rates)
+        figures["upstream"] = {"rate": rate, "times_the_fastest": rate / max(rates)}
+    figures["ratios"] = ratios(contenders)
+    return figures
+
+
+def _contender(found: Found) -> Figures:
+    figures: Figures = {}
+    if found.loads:
+        figures["throughput"] = {str(count): _loads(loads) for count, loads in found.loads.items()}
+    if found.streams:
+        figures["streaming"] = _streams(found.streams)
+    if found.starts:
+        figures["start"] = _starts(found.starts)
+    if found.used:
+        figures["used"] = _sample(found.used)
+    if found.growth:
+        figures["growth"] = {
+            "share": growth(found.growth),
+            "samples": [_sample(sample) for sample in found.growth],
+        }
+    return figures
+
+
+def _loads(loads: list[Load]) -> Figures:
+    return {
+        "rate": _median(loads, lambda load: load.rate),
+        "p50_ms": _median(loads, lambda load: load.p50_ms),
+        "p99_ms": _median(loads, lambda load: load.p99_ms),
+        "cpu_ms": _median(loads, lambda load: load.cpu_seconds / load.requests * 1e3),
+        "rounds": [asdict(load) for load in loads],
+    }
+
+
+def _streams(streams: list[Streams]) -> Figures:
+    return {
+        "first_byte_p50_ms": _median(streams, lambda run: run.first_byte_p50_ms),
+        "first_byte_p99_ms": _median(streams, lambda run: run.first_byte_p99_ms),
+        "cpu_ms_per_thousand": _median(streams, lambda run: run.cpu_per_thousand * 1e3),
+        "chunks_per_second": _median(streams, lambda run: run.chunks / run.seconds),
+        "rounds": [asdict(run) for run in streams],
+    }
+
+
+def _starts(starts: list[Start]) -> Figures:
+    return {
+        "seconds": _median(starts, lambda start: start.seconds),
+        "pss_mib": _median(starts, lambda start: start.memory.pss / MIB),
+        "rss_mib": _median(starts, lambda start: start.memory.rss / MIB),
+        "rounds": [asdict(start) for start in starts],
+    }
+
+
+def _sample(sample: Sample) -> Figures:
+    memory = sample.memory
+    return {
+        "requests": sample.requests,
+        "pss_mib": memory.pss / MIB,
+        "rss_mib": memory.rss / MIB,
+    }
+
+
+def _median(rounds: list[Any], value: Callable[[Any], float]) -> float:
+    return median(map(value, rounds))
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """One promised ratio: the figure of one contender divided by that of another.
+
+    at_least: whether more is better; must and aim are then lower bounds, otherwise upper ones.
+    """
+
+    figure: str
+    path: tuple[str, ...]
+    of: str
+    to: str
+    must: float
+    aim: float
+    at_least: bool = True
+
+
+RATE = ("throughput", str(HEADLINE), "rate")
+PROMISES = (
+    Promise("Throughput, direct lane : LiteLLM proxy", RATE, "trunkline-direct", "litellm", 40, 70),
+    Promise("Throughput, direct lane : Portkey", RATE, "trunkline-direct", "portkey", 3, 5),
+    Promise("Throughput, direct lane : bare relay", RATE, "trunkline-direct", "relay", 0.6, 0.8),
+    Promise("Throughput, litellm lane : LiteLLM proxy", RATE, "trunkline-litellm", "litellm", 4, 6),
+    Promise(
+        "Process start to first answer, direct lane : LiteLLM proxy",
+        ("start", "seconds"),
+        *("trunkline-direct", "litellm"),
+        must=1 / 8,
+        aim=1 / 15,
+        at_least=False,
+    ),
+    Promise(
+        "Resident memory when ready, litellm not loaded : LiteLLM proxy",
+        ("start", "pss_mib"),
+        *("trunkline-direct", "litellm"),
+        must=1 / 3,
+        aim=1 / 4,
+        at_least=False,
+    ),
+)
+MOST_GROWTH = 0.05
+
+
+def ratios(contenders: Mapping[str, Figures]) -> list[Figures]:
+    """The promises that could be measured: what must be, what is aimed for, what is reached."""
+    found = [entry for promise in PROMISES if (entry := _ratio(promise, contenders))]
+    direct = contenders.get("trunkline-direct", {})
+    if "growth" in direct:
+        growth = direct["growth"]
+        over = growth["samples"][-1]["requests"]
+        figure = f"Growth of resident memory over {over:,} requests after warm-up, direct lane"
+        found.append(
+            {
+                "figure": figure,
+                "must": MOST_GROWTH,
+                "aim": 0,
+                "reached": growth["share"],
+                "at_least": False,
+                "share": True,
+                # Growth below a hundredth is what sampling alone shows.
+                "verdict": _verdict(growth["share"], MOST_GROWTH, 0.01, at_least=False),
+            }
+        )
+    return found
+
+
+def _ratio(promise: Promise, contenders: Mapping[str, Figures]) -> Figures | None:
+    mine = _at(contenders.get(promise.of, {}), promise.path)
+    theirs = _at(contenders.get(promise.to, {}), promise.path)
+    if mine is None or theirs is None:
+        return None
+    reached = mine / theirs
+    return {
+        "figure": promise.figure,
+        "must": promise.must,
+        "aim": promise.aim,
+        "reached": reached,
+        "at_least": promise.at_least,
+        "share": False,
+        "verdict": _verdict(reached, promise.must, promise.aim, at_least=promise.at_least),
+    }
+
+
+def _at(figures: Figures, path: Iterable[str]) -> float | None:
+    value: Any = figures
+    for name in path:
+        value = value.get(name, {})
+    return value or None
+
+
+def _verdict(reached: float, must: float, aim: float, *, at_least: bool) -> str:
+    def holds(bound: float) -> bool:
+        return reached >= bound if at_least else reached <= bound
+
+    return "aim" if holds(aim) else "must" if holds(must) else "missed"
