@@ -7,7 +7,7 @@ import sys
 from functools import partial
 from typing import Any
 
-from granian.constants import Interfaces, Loops
+from granian.constants import Interfaces, Loops, RuntimeModes
 from granian.http import HTTP1Settings
 from granian.server import Server
 
@@ -35,6 +35,7 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
         interface=Interfaces.ASGI,
         workers=workers,
         loop=Loops.uvloop,
+        runtime_mode=RuntimeModes.st,
         backlog=BACKLOG,
         backpressure=MOST_CALLS,
         http1_settings=HTTP1Settings(max_buffer_size=HEADER_BYTES),
