@@ -1,6 +1,8 @@
 """Chat, in the second version of the API and in the first.
 
-The second streams named server-sent events and ends with [DONE]; the first streams JSON in lines.
+The second streams named server-sent events and ends with [DONE], the first JSON in lines, unless
+the request's `Accept` asks for the other. The reference says so of the first only; of the second it
+is inferred from clients: the official SDK (any type) reads events, LiteLLM (JSON) reads lines.
 Source: the API reference of Chat and its guide to streaming.
 """
 
@@ -43,7 +45,14 @@ def chat(x: Exchange) -> Reply:
     end = {"finish_reason": _finish_reason(content), "usage": _usage(content)}
     if not body.get("stream"):
         return ok({"id": answer_id, "message": message, **end})
-    return stream([*_events(answer_id, message, end), event("[DONE]")])
+    events = _events(answer_id, message, end)
+    if "json" in x.recorded.headers.get("accept", ""):
+        return _lines(events)
+    return stream([*(event(one, one["type"]) for one in events), event("[DONE]")])
+
+
+def _lines(events: list[Object]) -> Reply:
+    return stream([orjson.dumps(one) + b"\n" for one in events], _JSON_LINES)
 
 
 def asked(x: Exchange, *names: str) -> Object:
@@ -92,7 +101,7 @@ def _message(x: Exchange, content: Content) -> Object:
     return message | ({"content": blocks} if blocks else {})
 
 
-def _events(answer_id: str, message: Object, end: Object) -> list[bytes]:
+def _events(answer_id: str, message: Object, end: Object) -> list[Object]:
     empty = {"role": "assistant", "content": [], "tool_plan": "", "tool_calls": [], "citations": []}
     found: list[Object] = [{"type": "message-start", "id": answer_id, "delta": {"message": empty}}]
 
@@ -116,7 +125,7 @@ def _events(answer_id: str, message: Object, end: Object) -> list[bytes]:
             add("tool-call-delta", index, tool_calls={"function": {"arguments": half}})
         add("tool-call-end", index)
     found.append({"type": "message-end", "delta": end})
-    return [event(one, one["type"]) for one in found]
+    return found
 
 
 def chat_v1(x: Exchange) -> Reply:
@@ -140,8 +149,10 @@ def chat_v1(x: Exchange) -> Reply:
     if answer["tool_calls"]:
         lines.append({"event_type": "tool-calls-generation", "tool_calls": answer["tool_calls"]})
     end = {"event_type": "stream-end", "finish_reason": answer["finish_reason"], "response": answer}
-    framed = [orjson.dumps({"is_finished": False} | line) + b"\n" for line in lines]
-    return stream([*framed, orjson.dumps({"is_finished": True} | end) + b"\n"], _JSON_LINES)
+    events = [{"is_finished": False} | line for line in lines] + [{"is_finished": True} | end]
+    if "text/event-stream" in x.recorded.headers.get("accept", ""):
+        return stream([event(one, one["event_type"]) for one in events])
+    return _lines(events)
 
 
 def _tools_v1(body: Object) -> tuple[tuple[str, Object], ...]:

@@ -83,7 +83,9 @@ class FakeCohere(FakeProvider):
             line = {"is_finished": True, "event_type": "stream-end", "finish_reason": "ERROR"}
             return orjson.dumps(line) + b"\n"
         delta = {"error": "internal server error", "finish_reason": "ERROR"}
-        return event({"type": "message-end", "delta": delta}, "message-end")
+        end = {"type": "message-end", "delta": delta}
+        in_lines = "json" in x.recorded.headers.get("accept", "")
+        return orjson.dumps(end) + b"\n" if in_lines else event(end, "message-end")
 
 
 def _embed(x: Exchange) -> Reply:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
 
 import orjson
 
@@ -13,6 +15,7 @@ from . import (
     assistants,
     chat,
     completions,
+    extras,
     files,
     jobs,
     media,
@@ -78,9 +81,9 @@ class FakeOpenAI(FakeProvider):
 
     name = "openai"
     prefix = "/v1"
-    system_fingerprint: ClassVar[str | None] = "fp_fake0000"
-    obfuscates: ClassVar[bool] = True
-    reasoning_field: ClassVar[str] = ""
+    system_fingerprint: str | None = "fp_fake0000"
+    obfuscates: bool = True
+    reasoning_field: str = ""
 
     @property
     def base_url(self) -> str:
@@ -175,6 +178,8 @@ class FakeCompatible(FakeOpenAI):
     """A provider that speaks OpenAI's format under a path of its own (Groq, Mistral, DeepSeek …).
 
     reasoning_field: the message's field that carries the model's reasoning.
+    extra: fields of its own in every chat answer. Groq always sends a service tier, and LiteLLM
+        fails without it.
     """
 
     name = "compatible"
@@ -182,11 +187,24 @@ class FakeCompatible(FakeOpenAI):
     obfuscates = False
 
     def __init__(
-        self, *, prefix: str = "/v1", reasoning_field: str = "reasoning_content", **kwargs: Any
+        self,
+        *,
+        prefix: str = "/v1",
+        reasoning_field: str = "reasoning_content",
+        extra: Mapping[str, Any] = MappingProxyType({"service_tier": "on_demand"}),
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.prefix = prefix
         self.reasoning_field = reasoning_field
+        self.extra = extra
+
+    def extend_chat(self, body: dict[str, Any]) -> dict[str, Any]:
+        return body | self.extra
+
+    def routes(self) -> list[Route]:
+        beside = [(method, self.prefix + path, call) for method, path, call in extras.ROUTES]
+        return [*super().routes(), *beside]
 
 
 def _asked_model(x: Exchange) -> str:
