@@ -10,6 +10,7 @@ import argparse
 import dataclasses
 import datetime
 import json
+import os
 import signal
 import sys
 import time
@@ -47,8 +48,9 @@ def main() -> int:
     except KeyboardInterrupt:
         return 130
     _write(found, folder)
-    print("\n".join(["", *report.table(found), "", *report.ratio_table(found), ""]))
-    print(f"Written to {folder}/results.json, results.md and results.svg")
+    ratios = report.ratio_table(found) if found["ratios"] else ()
+    print("\n".join(["", *report.table(found), "", *ratios, ""]))
+    print(f"Written to {os.path.relpath(folder)}: results.json, results.md, results.svg")
     return 0
 
 

@@ -13,7 +13,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from statistics import median, quantiles
@@ -124,6 +124,7 @@ class Bench:
         self.upstream_rates: list[float] = []
         self._url = f"http://127.0.0.1:{upstream.port}/v1"
         self._say = say
+        self._stopped = False
 
     def start(self) -> None:
         """Starts every contender some times, each alone, and asks until it answers."""
@@ -233,8 +234,14 @@ class Bench:
         names = sorted(self.findings, key=self._rate)
         contenders = {contender.name: contender for contender in self.contenders}
         with ThreadPoolExecutor(2) as pool:
-            for _ in pool.map(lambda name: self._use(contenders[name]), names):
-                pass
+            uses = [pool.submit(self._use, contenders[name]) for name in names]
+            try:
+                for use in as_completed(uses):
+                    use.result()
+            except BaseException:
+                self._stopped = True
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
 
     def _rate(self, name: str) -> float:
         loads = self.findings[name].loads.get(HEADLINE, [])
@@ -253,7 +260,7 @@ class Bench:
             if contender is not DIRECT or not self.plan.growth:
                 return
             found.growth.append(Sample(0, found.used.memory))
-            while (sent := found.growth[-1].requests) < self.plan.growth:
+            while (sent := found.growth[-1].requests) < self.plan.growth and not self._stopped:
                 sent += self._send(client, min(self.plan.growth // 20, self.plan.growth - sent))
                 found.growth.append(Sample(sent, client.server.memory()))
             self._say(
@@ -264,7 +271,7 @@ class Bench:
         """Sends at least so many requests; how many it were."""
         sent = 0
         seconds = 1.0
-        while sent < least:
+        while sent < least and not self._stopped:
             load = client.load(HEADLINE, seconds)
             sent += load.requests
             seconds = max(1.0, min(10.0, (least - sent) / load.rate))
