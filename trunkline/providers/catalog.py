@@ -28,6 +28,8 @@ class Provider:
     base_env, key_env: environment variables that LiteLLM reads for the provider, in its order.
     auth: the header that carries the key; `authorization` takes it as a bearer token.
     operations: names of the operations that are direct.
+    unmodelled: operations that Azure serves outside of its deployments, though they name a model.
+    converting: operations to which `rewritten` applies.
     rewritten: fields of the request that LiteLLM doesn't hand on as they are.
     reasoning: pattern of models whose `reasoning_rewritten` fields LiteLLM converts too.
     stream_usage: whether the provider takes `stream_options.include_usage`.
@@ -40,6 +42,8 @@ class Provider:
     key_env: tuple[str, ...]
     auth: Literal["authorization", "x-api-key", "api-key", "x-goog-api-key"] = "authorization"
     operations: frozenset[str] = CHAT
+    unmodelled: frozenset[str] = frozenset()
+    converting: frozenset[str] = CHAT
     rewritten: frozenset[str] = frozenset()
     reasoning: re.Pattern[str] | None = None
     reasoning_rewritten: frozenset[str] = frozenset()

@@ -6,26 +6,30 @@ usage is read from it.
 
 from __future__ import annotations
 
-import os
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
+import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
-from urllib.parse import quote
 
 import aiohttp
-from multidict import CIMultiDict
-from yarl import URL
 
 from .. import json_text
-from ..call import Answer, Call, Deployment, Operation, Timeouts
+from ..call import Answer, Call, Deployment, Operation, Timeouts, Wire
 from ..errors import ProviderError
 from . import failures
-from .catalog import PROVIDERS, Provider
+from .forms import FormBody
 from .sse import FrameBuffer, StreamWatcher
-from .usage import LARGE_ANSWER, read_answer, read_object
+from .target import Target, target_of
+from .usage import LARGE_ANSWER, read_answer, read_object, read_tail
+
+__all__ = ["DirectLane", "target_of"]
 
 CONNECT_SECONDS = 10.0
 MOST_TARGETS = 10_000
+LARGEST_ANSWER = 256 * 1024 * 1024
+LARGEST_REFUSAL = 1024 * 1024
+"""Bytes that are held in memory at once."""
+TAIL = 64 * 1024
+"""Bytes of a stream's end in which its usage stands."""
 
 FORWARDED_REQUEST_HEADERS = (
     "openai-beta",
@@ -49,120 +53,6 @@ FORWARDED_HEADERS = frozenset(
 )
 FORWARDED_PREFIXES = (b"x-ratelimit-", b"anthropic-ratelimit-")
 
-CONSUMED = frozenset(
-    [
-        "model",
-        "api_key",
-        "api_base",
-        "base_url",
-        "api_version",
-        "organization",
-        "timeout",
-        "stream_timeout",
-        "max_retries",
-        "num_retries",
-        "rpm",
-        "tpm",
-        "weight",
-        "order",
-        "tags",
-        "max_parallel_requests",
-        "cooldown_time",
-        "custom_llm_provider",
-        "lane",
-        "extra_headers",
-        "headers",
-        "drop_params",
-        "additional_drop_params",
-        "use_in_pass_through",
-        "use_litellm_proxy",
-        "merge_reasoning_content_in_choices",
-        "litellm_credential_name",
-        "region_name",
-    ]
-)
-"""Parameters of a deployment that never stand in a request's body."""
-
-LANE_DECIDING = frozenset({"additional_drop_params", "merge_reasoning_content_in_choices"})
-"""Parameters that ask for LiteLLM's own handling."""
-
-DEFAULTS = frozenset(
-    [
-        "temperature",
-        "top_p",
-        "max_tokens",
-        "max_completion_tokens",
-        "presence_penalty",
-        "frequency_penalty",
-        "stop",
-        "seed",
-        "n",
-        "logprobs",
-        "top_logprobs",
-        "logit_bias",
-        "response_format",
-        "tools",
-        "tool_choice",
-        "parallel_tool_calls",
-        "user",
-        "reasoning_effort",
-        "service_tier",
-        "store",
-        "extra_body",
-        "dimensions",
-        "encoding_format",
-    ]
-)
-"""Parameters of a deployment that a request's body takes where it has none of its own."""
-
-
-@dataclass(frozen=True, slots=True)
-class Target:
-    """Where the calls of one operation go for one deployment; made once a snapshot."""
-
-    provider: Provider
-    url: URL | None
-    template: str
-    headers: CIMultiDict[str]
-    defaults: Mapping[str, Any]
-    model: str
-    rewritten: frozenset[str]
-    secrets: tuple[str, ...]
-
-
-def target_of(
-    deployment: Deployment, operation: Operation, environ: Mapping[str, str] = os.environ
-) -> Target | None:
-    """The direct way for an operation to a deployment; None when it must take the litellm lane."""
-    provider = PROVIDERS.get(deployment.provider)
-    params = deployment.params
-    lane = params.get("lane") or deployment.info.get("lane") or "auto"
-    if (
-        provider is None
-        or lane == "litellm"
-        or operation.wire is not provider.wire
-        or operation.name not in provider.operations
-        or not params.keys() <= CONSUMED | DEFAULTS | _price_names(params)
-        or not LANE_DECIDING.isdisjoint(params)
-    ):
-        return None
-    base = _first(params.get("api_base"), params.get("base_url"), *_environ(provider.base_env))
-    base = base or provider.base
-    key = _first(params.get("api_key"), *_environ(provider.key_env))
-    if not base or (not key and provider.base):
-        return None
-    template = _template(provider, deployment, operation, base.rstrip("/"))
-    return Target(
-        provider=provider,
-        url=None if "{" in template else URL(template, encoded=True),
-        template=template,
-        headers=_headers(provider, params, key),
-        defaults=_defaults(params),
-        model=deployment.upstream_model,
-        rewritten=_rewritten(provider, deployment),
-        secrets=(key,) if key else (),
-    )
-
 
 class DirectLane:
     """Sends calls straight to the provider; made anew for each snapshot."""
@@ -182,76 +72,19 @@ class DirectLane:
         """The provider's answer. Raises ProviderError."""
         target = self._target(deployment, call.operation)
         assert target is not None
-        hide_usage = False
-        body = call.body
-        if call.operation.model == "body":
-            body = {**target.defaults, **body, "model": target.model}
-        if call.stream and target.provider.stream_usage and call.operation.usage == "openai":
-            options = body.get("stream_options") or {}
-            hide_usage = not options.get("include_usage")
-            body["stream_options"] = {**options, "include_usage": True}
+        exchange = _Exchange(call, deployment, target, timeouts)
         try:
-            response = await self._request(call, target, json_text.dumps(body), timeouts)
+            response = await exchange.begin(self._session)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _failure(error, timeouts.total) from error
         try:
-            if response.status >= 300:
-                raise await self._refusal(response, call, deployment, target)
-            headers = _forwarded(response)
-            if call.stream and _is_stream(response):
-                watcher = StreamWatcher(
-                    call.operation.usage,
-                    call.usage,
-                    hide_usage=hide_usage,
-                    classify=lambda payload: failures.classify(
-                        response.status,
-                        payload,
-                        response.headers,
-                        call.operation.wire,
-                        deployment.provider,
-                        target.secrets,
-                    ),
-                )
-                chunks = _stream(response, watcher, timeouts)
-                return Answer(response.status, headers, chunks=chunks)
-            content = await response.read()
-            _read(call, response, content)
-            return Answer(response.status, headers, content)
+            return await exchange.answer(response)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             response.close()
             raise _failure(error, timeouts.total) from error
         except BaseException:
             response.close()
             raise
-
-    async def _request(
-        self, call: Call, target: Target, body: bytes, timeouts: Timeouts
-    ) -> aiohttp.ClientResponse:
-        headers = target.headers
-        passed = [(n, call.headers[n]) for n in FORWARDED_REQUEST_HEADERS if n in call.headers]
-        if passed:
-            headers = headers.copy()
-            headers.update(passed)
-        return await self._session.post(
-            target.url or _url(target.template, call),
-            data=body,
-            headers=headers,
-            timeout=_client_timeout(timeouts, call.stream),
-            allow_redirects=False,
-        )
-
-    async def _refusal(
-        self,
-        response: aiohttp.ClientResponse,
-        call: Call,
-        deployment: Deployment,
-        target: Target,
-    ) -> ProviderError:
-        body = await response.read()
-        wire = call.operation.wire
-        return failures.classify(
-            response.status, body, response.headers, wire, deployment.provider, target.secrets
-        )
 
     def _target(self, deployment: Deployment, operation: Operation) -> Target | None:
         # Not by id: the models that a wildcard matches share one.
@@ -265,9 +98,122 @@ class DirectLane:
             return target
 
 
-async def _stream(
-    response: aiohttp.ClientResponse, watcher: StreamWatcher, timeouts: Timeouts
+class _Exchange:
+    """One request to a provider and its answer."""
+
+    __slots__ = ("_call", "_deployment", "_hide_usage", "_passes", "_target", "_timeouts")
+
+    def __init__(
+        self, call: Call, deployment: Deployment, target: Target, timeouts: Timeouts
+    ) -> None:
+        self._call = call
+        self._deployment = deployment
+        self._target = target
+        self._timeouts = timeouts
+        self._hide_usage = False
+        self._passes = call.stream or call.operation.answer == "any"
+
+    async def begin(self, session: aiohttp.ClientSession) -> aiohttp.ClientResponse:
+        call, target, timeouts = self._call, self._target, self._timeouts
+        headers = target.headers
+        passed = [(n, call.headers[n]) for n in FORWARDED_REQUEST_HEADERS if n in call.headers]
+        if passed:
+            headers = headers.copy()
+            headers.update(passed)
+        data: Any = None
+        if call.form:
+            data = form = FormBody(call, self._fields())
+            headers = headers.copy()
+            headers["content-type"] = form.content_type
+            headers["content-length"] = str(form.length)
+        elif call.operation.body != "none" and (call.body or call.raw):
+            data = json_text.dumps(self._fields())
+        request = session.request(
+            call.operation.method,
+            target.url(call),
+            data=data,
+            headers=headers,
+            timeout=_client_timeout(timeouts, self._passes),
+            allow_redirects=False,
+        )
+        if not self._passes:
+            return await request
+        # What comes in pieces may last, but it must begin in time.
+        async with asyncio.timeout(timeouts.total):
+            return await request
+
+    def _fields(self) -> dict[str, Any]:
+        """The body's fields as the provider shall have them."""
+        call, target = self._call, self._target
+        body = call.body
+        if call.operation.model == "body":
+            body = {**target.defaults, **body, "model": target.model}
+        elif call.group and "model" in body:
+            body = {**body, "model": target.model}
+        if call.stream and call.operation.usage == "openai" and target.provider.stream_usage:
+            options = body.get("stream_options") or {}
+            if isinstance(options, dict):
+                self._hide_usage = not options.get("include_usage")
+                body["stream_options"] = {**options, "include_usage": True}
+        return body
+
+    async def answer(self, response: aiohttp.ClientResponse) -> Answer:
+        call = self._call
+        if response.status >= 300:
+            raise self._classify(response, await _beginning(response, LARGEST_REFUSAL))
+        headers = _forwarded(response)
+        if self._passes:
+            chunks = self._events(response)
+            if chunks is not None:
+                return Answer(response.status, headers, chunks=chunks)
+            chunks = self._pieces(response)
+            if chunks is not None:
+                if response.content_length is not None:
+                    headers.append(("content-length", str(response.content_length)))
+                return Answer(response.status, headers, chunks=chunks)
+        content = await _whole(response)
+        _read(call, response, content)
+        return Answer(response.status, headers, content)
+
+    def _events(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes] | None:
+        """The answer where it is a stream of events."""
+        call = self._call
+        if not call.stream or not _kind(response).startswith("text/event-stream"):
+            return None
+        watcher = StreamWatcher(
+            call.operation.usage,
+            call.usage,
+            hide_usage=self._hide_usage,
+            classify=lambda payload: self._classify(response, payload),
+        )
+        return _events(response, watcher, self._timeouts.idle)
+
+    def _pieces(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes] | None:
+        """The answer as it arrives, where it need not be whole to be of use."""
+        call, idle = self._call, self._timeouts.idle
+        if call.stream and call.operation.wire is Wire.GOOGLE:
+            return _array(response, call, idle)
+        if call.operation.answer == "json":
+            return None
+        if call.operation.usage != "none" and "json" in _kind(response):
+            return None
+        return _bytes(response, idle)
+
+    def _classify(self, response: aiohttp.ClientResponse, body: bytes) -> ProviderError:
+        return failures.classify(
+            response.status,
+            body,
+            response.headers,
+            self._call.operation.wire,
+            self._deployment.provider,
+            self._target.secrets,
+        )
+
+
+async def _events(
+    response: aiohttp.ClientResponse, watcher: StreamWatcher, idle: float
 ) -> AsyncIterator[bytes]:
+    """Server-sent events, whole frames at a time."""
     frames = FrameBuffer()
     see = watcher.see
     try:
@@ -279,18 +225,72 @@ async def _stream(
                 raise watcher.failure
         if (rest := frames.flush()) and (rest := see(rest)):
             yield rest
+        if watcher.failure:
+            raise watcher.failure
         if closing := watcher.closing():
             yield closing
     except (aiohttp.ClientError, TimeoutError, OSError) as error:
-        raise _failure(error, timeouts.idle) from error
+        raise _failure(error, idle) from error
     finally:
-        # Closed unless it was read to its end: this is what cancels the provider's request.
-        response.release() if response.content.at_eof() else response.close()
+        _leave(response)
+
+
+async def _array(response: aiohttp.ClientResponse, call: Call, idle: float) -> AsyncIterator[bytes]:
+    """Google's stream as one JSON array, element for element."""
+    tail = b""
+    async for chunk in _bytes(response, idle):
+        tail = (tail + chunk)[-TAIL:]
+        yield chunk
+    if not tail.rstrip().endswith(b"]"):
+        raise failures.cut("the array ended before the provider had finished")
+    read_tail(call.operation.usage, tail, call.usage)
+
+
+async def _bytes(response: aiohttp.ClientResponse, idle: float) -> AsyncIterator[bytes]:
+    try:
+        async for data in response.content.iter_any():
+            yield data
+    except (aiohttp.ClientError, TimeoutError, OSError) as error:
+        raise _failure(error, idle) from error
+    finally:
+        _leave(response)
+
+
+def _kind(response: aiohttp.ClientResponse) -> str:
+    return response.headers.get("content-type", "")
+
+
+def _leave(response: aiohttp.ClientResponse) -> None:
+    # Closed unless it was read to its end: this is what cancels the provider's request.
+    response.release() if response.content.at_eof() else response.close()
+
+
+async def _whole(response: aiohttp.ClientResponse) -> bytes:
+    length = response.content_length
+    if length is not None and length <= LARGEST_ANSWER:
+        return await response.read()
+    content = await _beginning(response, LARGEST_ANSWER + 1)
+    if len(content) > LARGEST_ANSWER:
+        raise failures.malformed(f"it is larger than {LARGEST_ANSWER} bytes")
+    return content
+
+
+async def _beginning(response: aiohttp.ClientResponse, limit: int) -> bytes:
+    """The body up to a number of bytes; what comes after them is not waited for."""
+    parts: list[bytes] = []
+    left = limit
+    async for data in response.content.iter_any():
+        parts.append(data[:left])
+        left -= len(parts[-1])
+        if not left:
+            break
+    _leave(response)
+    return b"".join(parts)
 
 
 def _read(call: Call, response: aiohttp.ClientResponse, content: bytes) -> None:
     """Learns the usage, and that a JSON answer is whole."""
-    if "json" not in response.headers.get("content-type", "json"):
+    if response.status == 204:
         return
     if len(content) > LARGE_ANSWER:
         if content.rstrip()[-1:] not in (b"}", b"]"):
@@ -311,64 +311,11 @@ def _failure(error: Exception, seconds: float) -> ProviderError:
     return failures.unreachable(error)
 
 
-def _client_timeout(timeouts: Timeouts, stream: bool) -> aiohttp.ClientTimeout:
+def _client_timeout(timeouts: Timeouts, passes: bool) -> aiohttp.ClientTimeout:
     connect = min(CONNECT_SECONDS, timeouts.total)
-    if stream:
+    if passes:
         return aiohttp.ClientTimeout(sock_connect=connect, sock_read=timeouts.idle)
     return aiohttp.ClientTimeout(total=timeouts.total, sock_connect=connect)
-
-
-def _template(provider: Provider, deployment: Deployment, operation: Operation, base: str) -> str:
-    if deployment.provider == "azure":
-        version = deployment.params.get("api_version") or "2024-02-01"
-        path = f"/openai/deployments/{quote(deployment.upstream_model)}{operation.upstream}"
-        return f"{base}{path}?api-version={version}"
-    path = operation.upstream.replace("{model}", quote(deployment.upstream_model))
-    return base + path
-
-
-def _url(template: str, call: Call) -> URL:
-    return URL(template.format_map({n: quote(v) for n, v in call.path.items()}), encoded=True)
-
-
-def _headers(provider: Provider, params: Mapping[str, Any], key: str | None) -> CIMultiDict[str]:
-    headers = CIMultiDict(provider.headers)
-    headers["content-type"] = "application/json"
-    if key:
-        headers[provider.auth] = f"Bearer {key}" if provider.auth == "authorization" else key
-    if params.get("organization"):
-        headers["openai-organization"] = str(params["organization"])
-    for extra in (params.get("headers"), params.get("extra_headers")):
-        headers.update({str(k): str(v) for k, v in (extra or {}).items()})
-    return headers
-
-
-def _defaults(params: Mapping[str, Any]) -> dict[str, Any]:
-    defaults = {name: value for name, value in params.items() if name in DEFAULTS}
-    defaults |= defaults.pop("extra_body", None) or {}
-    return defaults
-
-
-def _price_names(params: Mapping[str, Any]) -> set[str]:
-    return {name for name in params if "_cost" in name}
-
-
-def _rewritten(provider: Provider, deployment: Deployment) -> frozenset[str]:
-    if provider.reasoning and provider.reasoning.search(deployment.upstream_model):
-        return provider.rewritten | provider.reasoning_rewritten
-    return provider.rewritten
-
-
-def _environ(names: tuple[str, ...]) -> list[str | None]:
-    return [os.environ.get(name) for name in names]
-
-
-def _first(*values: Any) -> str | None:
-    return next((str(value) for value in values if value), None)
-
-
-def _is_stream(response: aiohttp.ClientResponse) -> bool:
-    return response.headers.get("content-type", "").startswith("text/event-stream")
 
 
 def _forwarded(response: aiohttp.ClientResponse) -> list[tuple[str, str]]:

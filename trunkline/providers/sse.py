@@ -88,6 +88,14 @@ _DIALECTS = {
         re.compile(rb'"type" ?: ?"response\.(?:completed|failed|incomplete)"'), b'"usage"'
     ),
     "anthropic": Dialect(re.compile(rb'"type" ?: ?"message_stop"'), b'"usage"'),
+    "media": Dialect(
+        re.compile(
+            rb'"type" ?: ?"(?:image_\w+\.completed|speech\.audio\.done|transcript\.text\.done)"'
+            rb"|(?:^|\n)data: ?\[DONE\]"
+        ),
+        b'"usage"',
+    ),
+    "runs": Dialect(_DONE, b'"usage"'),
     "google": Dialect(re.compile(rb'"(?:finishReason|blockReason)" ?: ?"'), b'"usageMetadata"'),
     "none": Dialect(re.compile(rb"(?:^|\n)data:"), b'"usage"'),
 }
@@ -96,7 +104,7 @@ _DIALECTS = {
 class StreamWatcher:
     """Looks at the frames on their way through.
 
-    kind: the operation's usage reader ("openai", "responses", "anthropic", "google", "none").
+    kind: the operation's usage reader (`Operation.usage`).
     hide_usage: take out the usage that was asked for on the client's behalf.
     classify: the error that the payload of an error event reports.
 

@@ -108,11 +108,8 @@ def read_answer(kind: str, content: bytes, usage: Usage) -> None:
     reading = _READINGS.get(kind)
     if reading is None:
         return
-    if len(content) > LARGE_ANSWER:
-        held = _last_object(content, reading.mark)
-        if held is not None:
-            read_object(kind, {reading.mark[1:-1].decode(): held}, usage)
-            return
+    if len(content) > LARGE_ANSWER and read_tail(kind, content, usage):
+        return
     try:
         answer = orjson.loads(content)
     except orjson.JSONDecodeError:
@@ -123,6 +120,19 @@ def read_answer(kind: str, content: bytes, usage: Usage) -> None:
             reader.read(item)
         return
     read_object(kind, answer, usage)
+
+
+def read_tail(kind: str, content: bytes, usage: Usage) -> bool:
+    """Fills a `Usage` from the last usage object that stands in the bytes; whether there is one.
+
+    The bytes may begin in the middle of the JSON.
+    """
+    reading = _READINGS.get(kind)
+    held = _last_object(content, reading.mark) if reading else None
+    if reading is None or held is None:
+        return False
+    read_object(kind, {reading.mark[1:-1].decode(): held}, usage)
+    return True
 
 
 def _last_object(content: bytes, mark: bytes) -> dict[str, Any] | None:
