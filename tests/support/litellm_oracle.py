@@ -28,6 +28,9 @@ from litellm.router_strategy.lowest_tpm_rpm import LowestTPMLoggingHandler
 from litellm.router_strategy.lowest_tpm_rpm_v2 import LowestTPMLoggingHandler_v2
 from litellm.router_strategy.simple_shuffle import simple_shuffle
 from litellm.router_strategy.tag_based_routing import get_deployments_for_tag
+from litellm.router_utils.router_callbacks.track_deployment_metrics import (
+    increment_deployment_successes_for_current_minute,
+)
 
 GROUP = "group"
 NONE = "none"
@@ -298,3 +301,31 @@ async def tagged(
 def lowest_order(deployments: Sequence[Deployment]) -> set[str]:
     left = litellm.utils.get_order_filtered_deployments(entries(deployments))
     return {id_of(each) for each in left}
+
+
+class Cooldowns:
+    """LiteLLM's router, told how calls ended."""
+
+    def __init__(self, deployments: Sequence[Deployment], configuration: Mapping[str, Any]) -> None:
+        self._router = configured(deployments, configuration)
+        self._entries = {id_of(entry): entry for entry in entries(deployments)}
+
+    def succeeded(self, identity: str) -> None:
+        increment_deployment_successes_for_current_minute(self._router, identity)
+
+    async def failed(self, identity: str, kind: ErrorKind, retry_after: int | None) -> float | None:
+        """Seconds for which the failure cools the deployment; None if it doesn't."""
+        error = exception(kind)
+        if retry_after is not None:
+            headers = httpx.Headers({"retry-after": str(retry_after)})
+            error.litellm_response_headers = headers  # type: ignore[attr-defined]
+        entry = self._entries[identity]
+        told = {**entry["litellm_params"], "model_info": entry["model_info"]}
+        if not self._router.deployment_callback_on_failure(
+            {"exception": error, "litellm_params": told}, None, None, None
+        ):
+            return None
+        cache = self._router.cooldown_cache
+        [(_, value)] = cache.get_active_cooldowns([identity], None)
+        cache.cooldown_store.delete_cache(cache.get_cooldown_cache_key(identity))
+        return float(value["cooldown_time"])
