@@ -16,6 +16,7 @@ from .call import Deployment
 from .gateway import Gateway, Serving
 from .live.snapshot import Snapshot, build_snapshot
 from .operations import OPERATIONS
+from .providers.affinity import Accounts
 from .providers.direct import DirectLane, target_of
 from .providers.lanes import Lanes
 from .providers.litellm_lane import LitellmLane
@@ -74,6 +75,7 @@ class Application:
             policy=router.policy,
             router=router,
             lanes=Lanes(direct=direct, litellm=self._litellm, mock=MockLane()),
+            accounts=Accounts(snapshot.deployments),
             heartbeat=settings.general_settings.stream_heartbeat_seconds,
         )
         limit = settings.general_settings.max_request_size_mb

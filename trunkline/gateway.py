@@ -21,6 +21,7 @@ from .call import Answer, Attempt, Call, Deployment, Timeouts
 from .errors import GatewayError, NotFound, ProviderError
 from .live.snapshot import Snapshot
 from .providers import failures
+from .providers.affinity import Accounts
 from .providers.lanes import Lanes
 from .routing.policy import RoutingPolicy
 from .routing.router import Router
@@ -41,6 +42,7 @@ class Serving:
     policy: RoutingPolicy
     router: Router
     lanes: Lanes
+    accounts: Accounts
     heartbeat: float
 
 
@@ -71,7 +73,13 @@ class Gateway:
         Raises GatewayError when none does; its `attempts` say which were tried.
         """
         serving = self.serving
-        return await _first_answer(serving, call, serving.snapshot.resolve, _attempt)
+        resolve: Resolve = serving.snapshot.resolve
+        attempt = _attempt
+        if serving.accounts.concerns(call):
+            serving.accounts.claim(call, resolve)
+            resolve = partial(serving.accounts.candidates, call, resolve=resolve)
+            attempt = _attempt_in_account
+        return await _first_answer(serving, call, resolve, attempt)
 
     @asynccontextmanager
     async def reach(
@@ -175,6 +183,18 @@ async def _attempt(serving: Serving, call: Call, deployment: Deployment) -> Answ
         raise
     outcome.succeeded()
     return answer
+
+
+async def _attempt_in_account(serving: Serving, call: Call, deployment: Deployment) -> Answer:
+    """An attempt of a call that makes or names objects which live with the provider's account."""
+    accounts = serving.accounts
+    sent = await accounts.prepared(call, deployment, serving.snapshot.resolve)
+    try:
+        answer = await _attempt(serving, sent, deployment)
+    finally:
+        if sent is not call:
+            sent.uploads[0].file.close()
+    return accounts.labelled(call, deployment, answer)
 
 
 async def _connect(
