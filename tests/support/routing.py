@@ -100,18 +100,21 @@ def router(
     described = {"routing_strategy": strategy, "routing_strategy_args": dict(args or {})}
     return build_router(
         settings(described | configuration),
-        Deployments(tuple(deployments)),
+        Known(tuple(deployments), facts),
         health or Health(clock or Clock()),
         Random(seed),
-        facts,
     )
 
 
 @dataclass(frozen=True)
-class Deployments:
-    """A snapshot of nothing else."""
+class Known:
+    """What the router knows of a snapshot."""
 
     deployments: tuple[Deployment, ...]
+    facts: Facts
+
+    def facts_of(self, of: Deployment) -> Mapping[str, Any]:
+        return {**self.facts(of), **of.info}
 
 
 def answer(

@@ -62,19 +62,19 @@ def candidate(
     facts: Mapping[str, Any],
     default_places: int | None,
 ) -> Candidate:
+    """facts: what is known about its model, `model_info` included."""
     params, info = deployment.params, deployment.info
-    known = {**facts, **{name: value for name, value in info.items() if value is not None}}
     return Candidate(
         deployment=deployment,
         vitals=vitals,
         alone=alone,
         price=sum(
-            _first(UNKNOWN_PRICE, params.get(name), known.get(name))
+            _first(UNKNOWN_PRICE, params.get(name), facts.get(name))
             for name in ("input_cost_per_token", "output_cost_per_token")
         ),
         places=_places(deployment, default_places),
-        context=known.get("max_input_tokens"),
-        lacks=frozenset(name for name, value in known.items() if value is False),
+        context=facts.get("max_input_tokens"),
+        lacks=frozenset(name for name, value in facts.items() if value is False),
         tags=frozenset(deployment.tags),
         tag_filtering=info.get("enable_tag_filtering"),
         cooldown_time=_first(None, info.get("cooldown_time"), params.get("cooldown_time")),

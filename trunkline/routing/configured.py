@@ -7,8 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel
 
+from ..settings import Settings
 
-def configured(settings: Any, name: str, default: Any = None) -> Any:
+
+def configured(settings: Settings, name: str, default: Any = None) -> Any:
     """The first value that is set for `name`; an empty list counts as unset, as in LiteLLM."""
     for section in (settings.router_settings, settings.litellm_settings):
         value = getattr(section, name, None)

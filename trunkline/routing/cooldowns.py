@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from ..call import Call
 from ..errors import ErrorKind, ProviderError
+from ..settings import Settings
 from .candidate import Candidate
 from .configured import as_mapping, configured
 from .error_classes import ALLOWED_FAILS, Counts, counts
@@ -51,7 +51,7 @@ class CooldownRules:
     disabled: bool = False
 
     @classmethod
-    def from_settings(cls, settings: Any) -> CooldownRules:
+    def from_settings(cls, settings: Settings) -> CooldownRules:
         router = settings.router_settings
         return cls(
             seconds=configured(settings, "cooldown_time", DEFAULT_SECONDS),

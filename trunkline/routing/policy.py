@@ -6,10 +6,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
 from random import random
-from typing import Any
 
 from ..call import Call, Deployment, Timeouts
 from ..errors import ErrorKind, GatewayError, NoDeployment, NotFound, ProviderError
+from ..settings import Settings
 from .configured import as_mapping, configured
 from .error_classes import RETRIES, Counts, counts
 from .fallbacks import Fallbacks
@@ -60,9 +60,10 @@ class RoutingPolicy:
     jitter: Callable[[], float] = random
 
     @classmethod
-    def from_settings(cls, settings: Any, jitter: Callable[[], float] = random) -> RoutingPolicy:
+    def from_settings(
+        cls, settings: Settings, jitter: Callable[[], float] = random
+    ) -> RoutingPolicy:
         router, shared = settings.router_settings, settings.litellm_settings
-        groups = as_mapping(router.model_group_retry_policy)
         return cls(
             num_retries=configured(settings, "num_retries", DEFAULT_RETRIES),
             retry_after=configured(settings, "retry_after", 0.0),
@@ -72,7 +73,8 @@ class RoutingPolicy:
             stream_timeout=router.stream_timeout,
             retry_policy=counts(as_mapping(router.retry_policy), RETRIES),
             group_retry_policies={
-                group: counts(as_mapping(policy), RETRIES) for group, policy in groups.items()
+                group: counts(as_mapping(policy), RETRIES)
+                for group, policy in router.model_group_retry_policy.items()
             },
             general=Fallbacks.of(
                 configured(settings, "fallbacks", ()), configured(settings, "default_fallbacks", ())

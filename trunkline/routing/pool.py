@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from ..call import Call
 from ..errors import ErrorKind, NoDeployment, PermissionDenied, ProviderError
+from ..settings import Settings
 from .candidate import Candidate
 from .capabilities import needed
 from .configured import configured
@@ -32,7 +32,7 @@ class Filters:
     pre_call: bool = False
 
     @classmethod
-    def from_settings(cls, settings: Any, strategy_limits: bool) -> Filters:
+    def from_settings(cls, settings: Settings, strategy_limits: bool) -> Filters:
         router = settings.router_settings
         pre_call = router.enable_pre_call_checks
         optional = configured(settings, "optional_pre_call_checks", ())

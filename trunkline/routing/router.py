@@ -10,8 +10,9 @@ from typing import Any, Protocol
 
 from ..call import Call, Deployment, Usage
 from ..errors import ErrorKind, NoDeployment, ProviderError
+from ..settings import Settings
 from .candidate import Candidate, Facts, candidate
-from .configured import configured
+from .configured import as_mapping
 from .cooldowns import CooldownRules
 from .health import Cooldown, Health
 from .places import hand_on, redeem, wait_for_place
@@ -27,11 +28,13 @@ TIMEOUT_PENALTY = 1000.0
 """Seconds that LiteLLM counts for an answer that didn't come."""
 
 
-class HasDeployments(Protocol):
-    """A snapshot, as far as the router needs it."""
+class Known(Protocol):
+    """What the router needs of a snapshot."""
 
     @property
     def deployments(self) -> Iterable[Deployment]: ...
+
+    def facts_of(self, deployment: Deployment) -> Mapping[str, Any]: ...
 
 
 class Router:
@@ -233,20 +236,14 @@ def _leave(here: Candidate) -> None:
         hand_on(vitals)
 
 
-def build_router(
-    settings: Any,
-    snapshot: HasDeployments,
-    health: Health,
-    random: Random,
-    facts: Facts = lambda deployment: {},
-) -> Router:
+def build_router(settings: Settings, snapshot: Known, health: Health, random: Random) -> Router:
     """The router that the configuration describes.
 
     A `routing_strategy` that isn't one of LiteLLM's gets `simple-shuffle`.
     """
-    args = configured(settings, "routing_strategy_args", {})
-    name = configured(settings, "routing_strategy", SimpleShuffle.name)
-    strategy = STRATEGIES.get(name, SimpleShuffle)(args, random)
+    args = as_mapping(settings.router_settings.routing_strategy_args)
+    build = STRATEGIES.get(settings.router_settings.routing_strategy, SimpleShuffle)
+    strategy = build(args, random)
     return Router(
         RoutingPolicy.from_settings(settings, random.random),
         strategy,
@@ -254,7 +251,7 @@ def build_router(
         deployments=snapshot.deployments,
         cooldowns=CooldownRules.from_settings(settings),
         filters=Filters.from_settings(settings, strategy.limits),
-        facts=facts,
-        default_places=configured(settings, "default_max_parallel_requests"),
+        facts=snapshot.facts_of,
+        default_places=settings.router_settings.default_max_parallel_requests,
         kept_latencies=int(args.get("max_latency_list_size", KEPT_LATENCIES)),
     )
