@@ -4,28 +4,33 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from ..call import Deployment
 from ..settings.providers import Facts, split_model
-from ..settings.schema import ModelEntry
+from ..settings.schema import Credential, ModelEntry, Settings
 
 _ID_CHARACTERS = 32
+_NONE = Credential(credential_name="none")
 
 
-def deployments_of(entries: Iterable[ModelEntry], known: Facts) -> Iterator[Deployment]:
-    """The deployments of a `model_list`, in its order, each with an id of its own.
+def deployments_of(settings: Settings, known: Facts) -> Iterator[Deployment]:
+    """The deployments of the `model_list`, in its order, each with an id of its own.
 
     An entry with several organizations is a deployment for each, as in LiteLLM.
     """
     used: set[str] = set()
-    for entry in entries:
-        for params in _by_organization(_given(entry.litellm_params)):
+    credentials = {each.credential_name: each for each in settings.credential_list}
+    for entry in settings.model_list:
+        given = _given(entry.litellm_params)
+        credential = credentials.get(given.pop("litellm_credential_name", ""), _NONE)
+        missing = (*entry.missing, *credential.missing)
+        for params in _by_organization({**_given(credential.credential_values), **given}):
             identity = _identity(entry, params, used)
             used.add(identity)
-            yield _deployment(entry, params, identity, known)
+            yield _deployment(entry, params, missing, identity, known)
 
 
 def with_model(deployment: Deployment, model: str, known: Facts) -> Deployment:
@@ -38,7 +43,11 @@ def with_model(deployment: Deployment, model: str, known: Facts) -> Deployment:
 
 
 def _deployment(
-    entry: ModelEntry, params: dict[str, Any], identity: str, known: Facts
+    entry: ModelEntry,
+    params: dict[str, Any],
+    missing: tuple[str, ...],
+    identity: str,
+    known: Facts,
 ) -> Deployment:
     typed, info = entry.litellm_params, _given(entry.model_info)
     provider, upstream = _split(params, known)
@@ -50,7 +59,7 @@ def _deployment(
         upstream_model=upstream,
         params=params,
         info={**info, "id": identity},
-        missing=entry.missing,
+        missing=missing,
         order=typed.order,
         weight=typed.weight,
         rpm=typed.rpm if typed.rpm is not None else entry.rpm,

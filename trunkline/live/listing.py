@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from ..call import Deployment
@@ -24,6 +25,10 @@ _IN_PRICE_MAP: Mapping[str, tuple[str, ...]] = {
     "azure": (),
 }
 """The price map's words for a provider, where they differ from LiteLLM's name for it."""
+
+
+_ONLY_PRICES = re.compile(r"^ft:|\*|(?:^|/)\d+-x-\d+/|-month-commitment/")
+"""Entries of the price map that nobody can call by their name: image sizes, commitments."""
 
 
 def names_shown(
@@ -51,7 +56,7 @@ def _usable(members: tuple[Deployment, ...]) -> bool:
 def _by_provider(prices: PriceMap) -> dict[str, list[str]]:
     catalog: dict[str, list[str]] = {}
     for name, entry in prices:
-        if not name.startswith("ft:"):
+        if not _ONLY_PRICES.search(name):
             catalog.setdefault(str(entry.get("litellm_provider")), []).append(name)
     return catalog
 

@@ -94,7 +94,7 @@ def build_snapshot(settings: Settings, version: int) -> Snapshot:
     """The snapshot of a configuration that `load` has found to be sound."""
     patterns = wildcards(entry.model_name for entry in settings.model_list)
     prices = price_map(settings.model_list, whole=bool(patterns))
-    deployments = tuple(deployments_of(settings.model_list, prices.get))
+    deployments = tuple(deployments_of(settings, prices.get))
     groups = _grouped(deployments)
     snapshot = Snapshot(
         version=version,

@@ -44,6 +44,10 @@ _MERGE = f"{_TAG}merge"
 _TEXT_BY_DEFAULT = frozenset({f"{_TAG}timestamp", f"{_TAG}value", _MERGE})
 """Plain scalars that YAML takes for something else: `api_version: 2024-02-01` is a text to us."""
 
+# Neither names what it found: it may be a password that should have been quoted.
+_ALIAS = "an alias can't be followed (is this a text that begins with * and needs quotes?): "
+_UNKNOWN_TAG = "a YAML tag isn't supported (is this a text that begins with ! and needs quotes?)"
+
 
 @dataclass(frozen=True, slots=True)
 class Node:
@@ -159,10 +163,10 @@ class _Reader:
     def alias(self, event: AliasEvent) -> Node:
         name = event.anchor
         if name not in self.anchors:
-            raise self.fault(_line(event), f"the alias *{name} has no anchor before it")
+            raise self.fault(_line(event), f"{_ALIAS}no anchor stands before it")
         node = self.anchors[name]
         if node is None:
-            raise self.fault(_line(event), f"the alias *{name} stands in its own anchor")
+            raise self.fault(_line(event), f"{_ALIAS}it stands in its own anchor")
         return node
 
     def scalar(self, event: ScalarEvent) -> Node:
@@ -171,7 +175,7 @@ class _Reader:
         if tag in _TEXT_BY_DEFAULT and event.tag is None:
             return self.count(Node(event.value, self.file, line))
         if tag not in _SCALARS:
-            raise self.fault(line, f"the YAML tag {event.tag} is not supported")
+            raise self.fault(line, _UNKNOWN_TAG)
         try:
             value = self.resolver.construct_object(ScalarNode(tag, event.value))
         except (ValueError, KeyError, ConstructorError):
@@ -244,7 +248,7 @@ class _Reader:
 
     def collection(self, event: Any) -> None:
         if event.tag not in _COLLECTIONS:
-            raise self.fault(_line(event), f"the YAML tag {event.tag} is not supported")
+            raise self.fault(_line(event), _UNKNOWN_TAG)
         self.count(Node(None, self.file, _line(event)))
 
 

@@ -10,44 +10,40 @@ from collections.abc import Mapping
 LATER: Mapping[str, frozenset[str]] = {
     "": frozenset(
         """
-        agent_list assistant_settings callback_settings credential_list default_vertex_config
-        files_settings finetune_settings guardrails mcp_servers mcp_tools policies
-        policy_attachments prompts sandbox_tools search_tools vector_store_registry
-        worker_registry
+        agent_list assistant_settings callback_settings default_vertex_config files_settings
+        finetune_settings mcp_servers mcp_tools prompts sandbox_tools search_tools
+        vector_store_registry worker_registry
         """.split()
     ),
     "router_settings": frozenset(
         """
-        alerting_config assistants_config cache_kwargs cache_responses caching_groups client_ttl
-        debug_level default_litellm_params default_priority deployment_affinity_ttl_seconds
-        enable_health_check_routing enable_weighted_failover guardrail_list
-        health_check_ignore_transient_errors health_check_staleness_threshold
-        ignore_invalid_deployments model_group_affinity_config optional_pre_call_checks plugins
-        polling_interval provider_budget_config redis_db redis_host redis_password redis_port
-        redis_url router_general_settings routing_groups search_tools set_verbose
-        tag_routing_prefix
+        alerting_config assistants_config cache_kwargs cache_responses caching_groups
+        client_ttl debug_level default_litellm_params default_priority
+        deployment_affinity_ttl_seconds enable_health_check_routing enable_weighted_failover
+        guardrail_list health_check_ignore_transient_errors health_check_staleness_threshold
+        ignore_invalid_deployments model_group_affinity_config optional_pre_call_checks
+        plugins polling_interval router_general_settings routing_groups search_tools
+        set_verbose tag_routing_prefix
         """.split()
     ),
     "litellm_settings": frozenset(
         """
-        audit_log_callbacks aws_sqs_callback_params budget_reset_time cache cache_params callbacks
-        cost_discount_config cost_margin_config custom_provider_map datadog_params
-        default_internal_user_params default_key_generate_params
-        default_max_internal_user_budget default_team_params default_team_settings
-        disable_end_user_cost_tracking enable_caching_on_provider_specific_optional_params
-        enable_json_schema_validation enable_preview_features enable_redis_auth_cache
-        failure_callback force_ipv4 forward_traceparent_to_llm_provider global_bitbucket_config
-        global_gitlab_config global_prompt_directory guardrails key_alias_pattern
-        key_generation_settings langfuse_default_tags log_raw_request_response max_budget
-        budget_duration max_end_user_budget max_internal_user_budget max_ui_session_budget
-        max_user_budget mcp_aliases mcp_semantic_tool_filter model_group_settings
-        post_call_rules pre_call_rules presidio_logging_only priority_reservation
-        priority_reservation_settings prometheus_initialize_budget_metrics
-        prometheus_metrics_config public_model_groups public_model_groups_links
-        redact_messages_in_exceptions redact_user_api_key_info require_auth_for_metrics_endpoint
-        responses s3_callback_params scim_admin_group scim_upsert_user service_callback
-        ssl_certificate ssl_verify store_audit_logs success_callback telemetry
-        turn_off_message_logging upperbound_key_generate_params
+        audit_log_callbacks aws_sqs_callback_params budget_reset_time cache cache_params
+        callbacks cost_discount_config cost_margin_config custom_provider_map datadog_params
+        default_internal_user_params default_key_generate_params default_team_params
+        default_team_settings disable_end_user_cost_tracking
+        enable_caching_on_provider_specific_optional_params enable_json_schema_validation
+        enable_preview_features enable_redis_auth_cache failure_callback force_ipv4
+        forward_traceparent_to_llm_provider global_bitbucket_config global_gitlab_config
+        global_prompt_directory key_alias_pattern key_generation_settings
+        langfuse_default_tags log_raw_request_response max_ui_session_budget mcp_aliases
+        mcp_semantic_tool_filter model_group_settings presidio_logging_only
+        priority_reservation priority_reservation_settings
+        prometheus_initialize_budget_metrics prometheus_metrics_config public_model_groups
+        public_model_groups_links redact_messages_in_exceptions redact_user_api_key_info
+        require_auth_for_metrics_endpoint responses s3_callback_params scim_admin_group
+        scim_upsert_user service_callback ssl_certificate ssl_verify store_audit_logs
+        success_callback telemetry turn_off_message_logging
         use_chat_completions_url_for_anthropic_messages websearch_interception_params
         """.split()
     ),
@@ -78,20 +74,29 @@ LATER: Mapping[str, frozenset[str]] = {
         proxy_budget_rescheduler_max_time proxy_budget_rescheduler_min_time
         proxy_config_reload_interval_seconds salt_key search_tools spend_report_frequency
         store_model_in_db store_prompts_in_spend_logs supported_db_objects ui_access_mode
-        use_azure_key_vault use_google_kms use_redis_transaction_buffer use_shared_health_check
-        use_x_forwarded_for user_api_key_cache_max_size user_api_key_cache_ttl
-        user_header_mappings user_header_name
+        use_azure_key_vault use_google_kms use_redis_transaction_buffer
+        use_shared_health_check use_x_forwarded_for user_api_key_cache_max_size
+        user_api_key_cache_ttl user_header_mappings user_header_name
         """.split()
     ),
 }
 
 UNENFORCED: Mapping[str, frozenset[str]] = {
+    "": frozenset({"guardrails", "policies", "policy_attachments"}),
+    "router_settings": frozenset({"provider_budget_config"}),
+    "litellm_settings": frozenset(
+        """
+        budget_duration default_max_internal_user_budget guardrails max_budget
+        max_end_user_budget max_internal_user_budget max_user_budget post_call_rules
+        pre_call_rules upperbound_key_generate_params
+        """.split()
+    ),
     "general_settings": frozenset(
         """
         admin_only_routes allowed_file_extensions allowed_ips allowed_routes
         blocked_file_extensions custom_auth disable_custom_api_keys enable_jwt_auth
-        enable_oauth2_auth enable_oauth2_proxy_auth enforce_fallback_model_access enforce_rbac
-        enforce_user_param enforced_params fail_closed_budget_enforcement
+        enable_oauth2_auth enable_oauth2_proxy_auth enforce_fallback_model_access
+        enforce_rbac enforce_user_param enforced_params fail_closed_budget_enforcement
         fail_closed_rate_limit_enforcement global_max_parallel_requests litellm_jwtauth
         max_parallel_requests public_routes reject_clientside_metadata_tags role_permissions
         service_account_settings
@@ -99,3 +104,8 @@ UNENFORCED: Mapping[str, frozenset[str]] = {
     ),
 }
 """Those that restrict what callers may do: whoever relies on one must know that it isn't there."""
+
+PER_PROCESS: Mapping[str, frozenset[str]] = {
+    "router_settings": frozenset("redis_db redis_host redis_password redis_port redis_url".split()),
+}
+"""Those that let processes share what they know of deployments: calls in flight, cooldowns."""

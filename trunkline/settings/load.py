@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import pathlib
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from typing import Any
 
 from pydantic import ValidationError
 
 from ..errors import ConfigError
 from . import includes, problems, references
-from .document import Node
+from .document import Node, Path
 from .environment import Resolver
-from .notices import ignored
+from .notices import ignored, is_later
 from .problems import Problem
-from .schema import ModelEntry, Settings
+from .schema import DERIVED, ModelEntry, Settings
 
 MASTER_KEY_VARIABLE = "LITELLM_MASTER_KEY"
 """Where LiteLLM takes the master key from when the file names none."""
@@ -22,10 +22,10 @@ MASTER_KEY_VARIABLE = "LITELLM_MASTER_KEY"
 _VITAL = (("general_settings", "master_key"), ("general_settings", "salt_key"))
 """Keys without which the gateway would be less safe than its configuration says."""
 
-_OURS = ("source", "warnings")
+_WITH_MISSING = ("model_list", "credential_list")
 
 
-def load(path: Path, environ: Mapping[str, str]) -> Settings:
+def load(path: pathlib.Path, environ: Mapping[str, str]) -> Settings:
     """The configuration of a file with what it includes.
 
     environ: the process's environment; the file's own `environment_variables` win over it.
@@ -46,16 +46,22 @@ def load(path: Path, environ: Mapping[str, str]) -> Settings:
         faults += problems.problems_of(error, root)
     if faults:
         raise ConfigError(*sorted(faults, key=lambda fault: (fault[0].file, fault[0].line)))
-    warnings = [*merged.warnings, *_missing(resolver, settings), *ignored(settings, root)]
+    warnings = [
+        *merged.warnings,
+        *_missing(resolver, settings),
+        *ignored(settings, root),
+        *references.unused(root),
+    ]
     if not settings.model_list:
         warnings.append(f"{path}: model_list: there are no models to serve")
-    entries = tuple(
-        entry.model_copy(update={"missing": _missing_of(number, resolver)})
-        for number, entry in enumerate(settings.model_list)
-    )
-    return settings.model_copy(
-        update={"model_list": entries, "source": path, "warnings": tuple(warnings)}
-    )
+    update: dict[str, Any] = {
+        section: tuple(
+            entry.model_copy(update={"missing": _missing_of((section, number), resolver)})
+            for number, entry in enumerate(getattr(settings, section))
+        )
+        for section in _WITH_MISSING
+    }
+    return settings.model_copy(update={**update, "source": path, "warnings": tuple(warnings)})
 
 
 def _variables(root: Node, resolver: Resolver) -> dict[str, str]:
@@ -72,11 +78,13 @@ def _variables(root: Node, resolver: Resolver) -> dict[str, str]:
 def _data(root: Node, environ: Mapping[str, str]) -> dict[str, Any]:
     """The tree as plain data for the schema, without keys that only look like ours."""
     data: dict[str, Any] = root.plain()
-    for key in _OURS:
+    for key in DERIVED:
         data.pop(key, None)
-    for entry in data.get("model_list") or ():
-        if isinstance(entry, dict):
-            entry.pop("missing", None)
+    for section in _WITH_MISSING:
+        entries = data.get(section)
+        for entry in entries if isinstance(entries, list) else ():
+            if isinstance(entry, dict):
+                entry.pop("missing", None)
     general = data.get("general_settings")
     if environ.get(MASTER_KEY_VARIABLE) and (general is None or isinstance(general, dict)):
         general = data["general_settings"] = general or {}
@@ -93,15 +101,17 @@ def _vital(resolver: Resolver) -> Iterator[Problem]:
 
 def _missing(resolver: Resolver, settings: Settings) -> Iterator[str]:
     for path, (name, node) in resolver.missing.items():
+        if is_later(path):
+            continue
         consequence = "the setting is left out"
         if path[0] == "model_list" and len(path) > 1:
             entry: ModelEntry = settings.model_list[int(path[1])]
             consequence = f"this deployment of {entry.model_name} can't be used without it"
+        elif path[0] == "credential_list" and len(path) > 1:
+            consequence = "deployments with this credential can't be used without it"
         yield f"{node.place(*path)}: the environment variable {name} isn't set; {consequence}"
 
 
-def _missing_of(number: int, resolver: Resolver) -> tuple[str, ...]:
-    names = (
-        name for path, (name, _) in resolver.missing.items() if path[:2] == ("model_list", number)
-    )
+def _missing_of(entry: Path, resolver: Resolver) -> tuple[str, ...]:
+    names = (name for path, (name, _) in resolver.missing.items() if path[:2] == entry)
     return tuple(dict.fromkeys(names))

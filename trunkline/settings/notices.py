@@ -6,9 +6,12 @@ from collections.abc import Iterator, Mapping
 from difflib import get_close_matches
 from typing import Any
 
-from .document import Node, Path, written
-from .known import LATER, UNENFORCED
-from .schema import GeneralSettings, LitellmSettings, RouterSettings, Section, Settings
+from .document import Node, Path
+from .known import LATER, PER_PROCESS, UNENFORCED
+from .schema import DERIVED, GeneralSettings, LitellmSettings, RouterSettings, Section, Settings
+
+NOTES = "x-"
+"""Top-level keys that begin so hold what other keys refer to by aliases, as in Compose files."""
 
 _SECTIONS: Mapping[str, type[Section]] = {
     "router_settings": RouterSettings,
@@ -16,9 +19,20 @@ _SECTIONS: Mapping[str, type[Section]] = {
     "general_settings": GeneralSettings,
 }
 
+_UNKNOWN = "unknown; it has no effect"
+_CONSEQUENCES = (
+    (UNENFORCED, "this restriction is NOT enforced"),
+    (PER_PROCESS, "each process keeps its own routing state"),
+    (LATER, "it has no effect"),
+)
+
 
 def ignored(settings: Settings, root: Node) -> Iterator[str]:
     """A warning for each key that the schema doesn't name, once for all entries of a list."""
+    for key in DERIVED:
+        node = root.find((key,))
+        if node is not root:
+            yield f"{node.place(key)}: {_UNKNOWN}"
     told: set[Path] = set()
     for path, section, value in _unnamed(settings, ()):
         general = tuple(step for step in path if not isinstance(step, int))
@@ -27,8 +41,15 @@ def ignored(settings: Settings, root: Node) -> Iterator[str]:
         told.add(general)
         reason = _reason(general, section, value)
         if reason:
-            node = root.find(path)
-            yield f"{node.file}:{node.line}: {written(path)}: {reason}"
+            yield f"{root.find(path).place(*path)}: {reason}"
+
+
+def is_later(path: Path) -> bool:
+    """Whether a path lies in what isn't supported yet."""
+    section, key = (str(path[0]), str(path[1])) if len(path) > 1 else ("", str(path[0]))
+    return any(
+        section in names.get("", ()) or key in names.get(section, ()) for names, _ in _CONSEQUENCES
+    )
 
 
 def _unnamed(value: Any, path: Path) -> Iterator[tuple[Path, Section, Any]]:
@@ -49,13 +70,15 @@ def _unnamed(value: Any, path: Path) -> Iterator[tuple[Path, Section, Any]]:
 def _reason(path: Path, section: Section, value: Any) -> str | None:
     """Why a key has no effect; None for one that is switched off, which is no loss."""
     key = str(path[-1])
+    if len(path) == 1 and key.startswith(NOTES):
+        return None
     where = str(path[0]) if len(path) == 2 else ""
-    if len(path) <= 2 and key in LATER.get(where, ()):
-        return None if not value else "known to LiteLLM but not supported yet; it has no effect"
-    if len(path) <= 2 and key in UNENFORCED.get(where, ()):
-        return None if not value else "not supported yet: this restriction is NOT enforced"
+    if len(path) <= 2:
+        for names, consequence in _CONSEQUENCES:
+            if key in names.get(where, ()):
+                return f"not supported yet: {consequence}" if value else None
     for name, other in _SECTIONS.items():
         if name != where and key in other.model_fields:
             return f"unknown here, where it has no effect; it belongs to {name}"
     close = get_close_matches(key, type(section).model_fields, 1, 0.8)
-    return f"unknown; it has no effect{f' (did you mean {close[0]}?)' if close else ''}"
+    return f"{_UNKNOWN}{f' (did you mean {close[0]}?)' if close else ''}"

@@ -90,7 +90,7 @@ def split_model(
         return _refined(custom_llm_provider, upstream, model, known)
     if slash and prefix in PROVIDERS:
         return _refined(prefix, rest, model, known)
-    if api_base and urlsplit(api_base).hostname in ENDPOINT_HOSTS:
+    if api_base and _host(api_base) in ENDPOINT_HOSTS:
         return "", model
     return provider_of_name(model, known), model
 
@@ -100,9 +100,10 @@ def provider_of_name(model: str, known: Facts) -> str:
     if model.startswith(_FINE_TUNED) or model.startswith("gpt-image"):
         return "openai"
     entry = known(model)
-    if entry is None or "/" in model or model.startswith("ft:"):
+    if entry is None or "/" in model:
         return ""
-    return _BY_PRICE_MAP.get(str(entry.get("litellm_provider")), "")
+    provider = _BY_PRICE_MAP.get(str(entry.get("litellm_provider")), "")
+    return "" if provider == "openai" and model.startswith("ft:") else provider
 
 
 def lookups(model: str, custom_llm_provider: str | None) -> tuple[str, ...]:
@@ -111,6 +112,13 @@ def lookups(model: str, custom_llm_provider: str | None) -> tuple[str, ...]:
     if slash and (custom_llm_provider or prefix in PROVIDERS):
         return (rest, f"mistral/{rest}")
     return (model,)
+
+
+def _host(url: str) -> str | None:
+    try:
+        return urlsplit(url if "//" in url else f"//{url}").hostname
+    except ValueError:
+        return None
 
 
 def _refined(provider: str, upstream: str, model: str, known: Facts) -> tuple[str, str]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from ..errors import Place
 from .document import Node, Path, written
 from .fallbacks import EVERY
-from .problems import Problem
+from .problems import Problem, shown
 from .wildcards import WILDCARD, Wildcard, wildcards
 
 SECTIONS = ("router_settings", "litellm_settings")
@@ -56,17 +56,41 @@ def problems_of(root: Node) -> Iterator[Problem]:
     names = Names.of(root)
     yield from _duplicate_ids(root)
     for path, node in _named(root):
-        name = _text(node)
+        name = _target(node)
         if name and not names.serves(name):
             yield _unknown(node, path, name, names)
     for path, node, name in _failing(root):
         if not names.may_fail(name):
             yield _unknown(node, path, name, names)
+    yield from _unknown_credentials(root)
     aliases = ("router_settings", "model_group_alias")
     for alias, node in _mapping(_at(root, *aliases)).items():
-        name = _text(_at(node, "model") if isinstance(node.value, dict) else node)
+        name = _target(node)
         if name and not names.serves(name, aliases=False):
             yield _unknown(node, (*aliases, alias), name, names)
+
+
+def unused(root: Node) -> Iterator[str]:
+    """What is said about models and has no effect, as warnings."""
+    names = Names.of(root)
+    policies = ("router_settings", "model_group_retry_policy")
+    for group, node in _mapping(_at(root, *policies)).items():
+        if not names.may_fail(group):
+            yield f"{node.place(*policies, group)}: there is no model of this name"
+    for path, target in _named(root):
+        if target is not None and isinstance(target.value, dict) and len(target.value) > 1:
+            found = target.place(*path)
+            yield f"{found}: only the model is used; its own parameters aren't supported yet"
+
+
+def _unknown_credentials(root: Node) -> Iterator[Problem]:
+    credentials = _items(_at(root, "credential_list"))
+    names = {_text(_at(each, "credential_name")) for each in credentials}
+    for number, entry in enumerate(_items(_at(root, "model_list"))):
+        node = _at(entry, "litellm_params", "litellm_credential_name")
+        if node is not None and _text(node) and _text(node) not in names:
+            place = node.place("model_list", number, "litellm_params", "litellm_credential_name")
+            yield place, "expected the credential_name of an entry of credential_list"
 
 
 def _named(root: Node) -> Iterator[tuple[Path, Node | None]]:
@@ -76,7 +100,8 @@ def _named(root: Node) -> Iterator[tuple[Path, Node | None]]:
         for key in FALLBACKS:
             for number, entry in enumerate(_items(_at(root, section, key))):
                 path = (section, key, number)
-                yield path, entry
+                if isinstance(entry.value, str):
+                    yield path, entry
                 for model, targets in _mapping(entry).items():
                     yield from _listed(targets, (*path, model))
     completion = ("general_settings", "completion_model")
@@ -96,7 +121,7 @@ def _listed(node: Node | None, path: Path) -> Iterator[tuple[Path, Node | None]]
     if node is None or not isinstance(node.value, tuple):
         yield path, node
     for number, item in enumerate(_items(node)):
-        yield (*path, number), _at(item, "model") if isinstance(item.value, dict) else item
+        yield (*path, number), item
 
 
 def _duplicate_ids(root: Node) -> Iterator[Problem]:
@@ -108,7 +133,7 @@ def _duplicate_ids(root: Node) -> Iterator[Problem]:
             continue
         if name in first:
             place = node.place("model_list", number, "model_info", "id")
-            yield place, f'the id "{name}" is already that of model_list[{first[name]}]'
+            yield place, f"this id is already that of model_list[{first[name]}]"
         first.setdefault(name, number)
 
 
@@ -116,7 +141,8 @@ def _unknown(node: Node | None, path: Path, name: str, names: Names) -> Problem:
     assert node is not None
     known = ", ".join(sorted(names.groups)[:20]) or "none"
     place = Place(node.file, node.line, written(path))
-    return place, f'expected a model of model_list (there are: {known}), got "{name}"'
+    got = shown(node, path) if _text(node) == name else f'"{name}"'
+    return place, f"expected a model of model_list (there are: {known}), got {got}"
 
 
 def _at(node: Node | None, *path: str) -> Node | None:
@@ -131,6 +157,11 @@ def _items(node: Node | None) -> tuple[Node, ...]:
 
 def _mapping(node: Node | None) -> dict[str, Node]:
     return node.value if node is not None and isinstance(node.value, dict) else {}
+
+
+def _target(node: Node | None) -> str:
+    """The model that a name, or a mapping with `model`, stands for."""
+    return _text(_at(node, "model") if _mapping(node) else node)
 
 
 def _text(node: Node | None) -> str:

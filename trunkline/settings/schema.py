@@ -2,6 +2,7 @@
 
     Settings
     ├── model_list             ModelEntry … litellm_params, model_info
+    ├── credential_list        Credential: parameters that entries share by a name
     ├── router_settings        RouterSettings
     ├── litellm_settings       LitellmSettings
     ├── general_settings       GeneralSettings: LiteLLM's keys and a few of our own
@@ -52,6 +53,10 @@ MEGABYTES = 100.0
 """The largest request body where the configuration names no limit."""
 
 
+DERIVED = ("source", "warnings")
+"""Fields of `Settings` that a file can't set."""
+
+
 class Section(BaseModel):
     """A mapping of the file.
 
@@ -83,6 +88,7 @@ class LitellmParams(Section):
 
     model: Name
     custom_llm_provider: Name | None = None
+    litellm_credential_name: Name | None = None
     lane: Annotated[str, one_of("auto", "direct", "litellm")] | None = None
     api_key: Text | None = None
     api_base: Text | None = None
@@ -157,6 +163,29 @@ class ModelEntry(Section):
     model_info: ModelInfo = ModelInfo()
     rpm: Count | None = None
     tpm: Count | None = None
+    missing: tuple[str, ...] = ()
+
+
+class CredentialValues(Section):
+    open: ClassVar[bool] = True
+
+    custom_llm_provider: Name | None = None
+    api_key: Text | None = None
+    api_base: Text | None = None
+    base_url: Text | None = None
+    api_version: Text | None = None
+    organization: TextOrTexts | None = None
+
+
+class Credential(Section):
+    """Parameters that entries take by `litellm_credential_name`.
+
+    missing: environment variables that it names and that are not set.
+    """
+
+    credential_name: Name
+    credential_values: CredentialValues = CredentialValues()
+    credential_info: Mapping = Field(default_factory=dict)
     missing: tuple[str, ...] = ()
 
 
@@ -279,6 +308,7 @@ class Settings(Section):
     """
 
     model_list: tuple[ModelEntry, ...] = ()
+    credential_list: tuple[Credential, ...] = ()
     router_settings: RouterSettings = RouterSettings()
     litellm_settings: LitellmSettings = LitellmSettings()
     general_settings: GeneralSettings = GeneralSettings()
