@@ -69,6 +69,11 @@ class Operation:
     required: tuple[tuple[str, tuple[type, ...]], ...] = ()
     summary: str = ""
 
+    @property
+    def family(self) -> str:
+        """What the name begins with: "files" for "files.create"."""
+        return self.name.partition(".")[0]
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Deployment:

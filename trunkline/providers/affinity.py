@@ -49,7 +49,7 @@ _SERVED_BY: Mapping[str, frozenset[str]] = {
     ),
     "videos": frozenset("openai azure gemini vertex_ai runwayml fal_ai hosted_vllm".split()),
 }
-"""Providers whose objects LiteLLM can reach, by the operation's name up to its first dot."""
+"""Providers whose objects LiteLLM can reach, by the operation's family."""
 
 _IDENTITY = frozenset({"organization", "project", "region_name", "tenant_id", "client_id"})
 _IDENTITY_PREFIXES = ("aws_", "azure_", "oci_", "vertex_", "watsonx_")
@@ -203,7 +203,7 @@ def _rank(deployment: Deployment, operation: Operation) -> int | None:
     provider = deployment.provider
     if target_of(deployment, operation) is not None:
         return {"openai": 0, "azure": 1}.get(provider, 2)
-    reachable = _SERVED_BY.get(operation.name.partition(".")[0], frozenset())
+    reachable = _SERVED_BY.get(operation.family, frozenset())
     if operation.function and provider in reachable:
         return {"openai": 3, "azure": 4}.get(provider, 5)
     return None

@@ -16,8 +16,12 @@ from typing import Literal
 from ..call import Wire
 
 CHAT = frozenset({"chat"})
-TEXT = frozenset({"chat", "completions", "embeddings"})
-OPENAI = TEXT | {"responses"}
+TEXT = CHAT | {"completions", "embeddings"}
+AZURE = TEXT | frozenset(
+    "assistants batches files fine_tuning images responses speech threads transcriptions"
+    " translations vector_stores".split()
+)
+OPENAI = AZURE | {"containers", "moderations", "uploads", "videos"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +31,8 @@ class Provider:
     base: base URL, used when neither the deployment nor `base_env` names another.
     base_env, key_env: environment variables that LiteLLM reads for the provider, in its order.
     auth: the header that carries the key; `authorization` takes it as a bearer token.
-    operations: names of the operations that are direct.
+    operations: names of the operations that are direct, or of whole families ("files" stands for
+        all whose names begin with "files.").
     unmodelled: operations that Azure serves outside of its deployments, though they name a model.
     converting: operations to which `rewritten` applies.
     rewritten: fields of the request that LiteLLM doesn't hand on as they are.
@@ -72,7 +77,8 @@ PROVIDERS: Mapping[str, Provider] = {
         ("AZURE_API_BASE",),
         ("AZURE_OPENAI_API_KEY", "AZURE_API_KEY"),
         auth="api-key",
-        operations=TEXT,
+        operations=AZURE,
+        unmodelled=frozenset({"responses"}),
         reasoning=_REASONING,
         reasoning_rewritten=_REASONING_FIELDS,
     ),

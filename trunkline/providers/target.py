@@ -90,7 +90,7 @@ def target_of(deployment: Deployment, operation: Operation) -> Target | None:
         provider is None
         or lane == "litellm"
         or operation.wire is not provider.wire
-        or operation.name not in provider.operations
+        or {operation.name, operation.family}.isdisjoint(provider.operations)
         or not params.keys() <= CONSUMED | DEFAULTS | _price_names(params)
         or not LANE_DECIDING.isdisjoint(params)
     ):
@@ -139,7 +139,7 @@ def _root(
         return base, []
     version = _first(deployment.params.get("api_version"), os.environ.get("AZURE_API_VERSION"))
     query = [("api-version", version or AZURE_API_VERSION)]
-    if operation.model == "body" and operation.name not in provider.unmodelled:
+    if operation.model == "body" and operation.family not in provider.unmodelled:
         return f"{base}/openai/deployments/{quote(deployment.upstream_model)}", query
     return f"{base}/openai", query
 
