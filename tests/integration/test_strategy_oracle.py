@@ -201,11 +201,11 @@ async def test_latency_based_draws_among_those_among_whom_litellm_draws(
     oracle: ModuleType, seen: list[Any], args: dict[str, Any], stream: bool
 ) -> None:
     deployments = named([{}] * 3)
-    ours = router(deployments, "latency-based-routing", args)
+    ours = router(deployments, "latency-based-routing", args, disable_cooldowns=True)
     theirs = oracle.Latency(args)
     for index, seconds_output_first in seen:
         if seconds_output_first is None:
-            fail(ours, deployments[index], call(timeout=1.0), failure(ErrorKind.TIMEOUT))
+            fail(ours, deployments[index], call(), failure(ErrorKind.TIMEOUT))
             await theirs.timed_out(f"d{index}")
         else:
             seconds, output, first = seconds_output_first

@@ -96,12 +96,16 @@ def router(
     facts: Facts = lambda deployment: {},
     **configuration: Any,
 ) -> Router:
-    """A router over the deployments, under `router_settings` as given."""
+    """A router over the deployments, under `router_settings` as given.
+
+    `litellm_settings` is the section of that name.
+    """
     described = {"routing_strategy": strategy, "routing_strategy_args": dict(args or {})}
+    shared = configuration.pop("litellm_settings", {})
     return build_router(
-        settings(described | configuration),
+        settings(described | configuration.pop("router_settings", configuration), shared),
         Known(tuple(deployments), facts),
-        health or Health(clock or Clock()),
+        Health(clock or Clock()) if health is None else health,
         Random(seed),
     )
 

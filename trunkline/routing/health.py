@@ -138,8 +138,9 @@ class Health:
             record = self._records[deployment_id] = Vitals(deployment_id)
         return record
 
-    def __len__(self) -> int:
-        return len(self._records)
+    def known(self) -> list[str]:
+        """The ids of the deployments that have a record."""
+        return list(self._records)
 
     def cooldowns(self) -> dict[str, Cooldown]:
         """Who is cooling down now; those whose time is over are forgotten."""

@@ -17,6 +17,9 @@ from .tags import tagged
 
 Candidates = tuple[Candidate, ...]
 
+_MANY_PROMPTS = frozenset({"embeddings", "moderations", "rerank"})
+"""Operations that give the model one text after another, each with the whole context."""
+
 
 @dataclass(frozen=True, slots=True)
 class Filters:
@@ -110,7 +113,7 @@ class Pool:
         measure is refused; else the provider, which counts exactly, decides.
         """
         limits = [each.context for each in left if each.context is not None]
-        if not limits:
+        if not limits or call.operation.name in _MANY_PROMPTS:
             return left
         if call.raw and not call.uploads and len(call.raw) <= USUAL_BYTES * min(limits):
             return left

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
@@ -19,6 +20,8 @@ from .places import hand_on, redeem, wait_for_place
 from .policy import RoutingPolicy
 from .pool import Filters, Pool, preferred
 from .strategies import STRATEGIES, SimpleShuffle, Strategy
+
+log = logging.getLogger("trunkline.routing")
 
 REMEMBERED = 4096
 """Deployments and groups whose precomputed data are kept; wildcards make more as they are used."""
@@ -160,20 +163,31 @@ class Router:
     ) -> None:
         """The attempt failed after `seconds`; the deployment may cool down for it."""
         here = self._candidate(deployment)
+        if self._rules.blames(here, call, error, seconds):
+            self._blame(here, call, error)
+        _leave(here)
+
+    def _blame(self, here: Candidate, call: Call, error: ProviderError) -> None:
         vitals, now = here.vitals, self._health.clock()
         vitals.turn(now)
+        vitals.failures += 1
+        vitals.failed[error.kind] = vitals.failed.get(error.kind, 0) + 1
         if error.kind is ErrorKind.TIMEOUT:
             vitals.latencies.add(now, TIMEOUT_PENALTY, self._kept_latencies)
             if call.stream:
                 vitals.first_chunks.add(now, TIMEOUT_PENALTY, self._kept_latencies)
-        if self._rules.blames(here, call, error, seconds):
-            vitals.failures += 1
-            vitals.failed[error.kind] = vitals.failed.get(error.kind, 0) + 1
-            pause = self._rules.cools(here, error)
-            if pause is not None:
-                cooldown = Cooldown(now, now + pause, error.kind, error.status)
-                self._health.cooling[deployment.id] = cooldown
-        _leave(here)
+        pause = self._rules.cools(here, error)
+        if pause is not None:
+            self._cool(here, now, pause, error)
+
+    def _cool(self, here: Candidate, now: float, pause: float, error: ProviderError) -> None:
+        cooling, own = self._health.cooldowns(), here.deployment
+        if own.id not in cooling:
+            told = {"seconds": pause, "error": error.kind.value, "status": error.status}
+            log.warning("%s cools down", own.label, extra=told)
+        elif cooling[own.id].until >= now + pause:
+            return
+        cooling[own.id] = Cooldown(now, now + pause, error.kind, error.status)
 
     def cancelled(self, deployment: Deployment, call: Call) -> None:
         """The client ended the call: nothing is learned of the deployment."""
@@ -232,7 +246,7 @@ _DEDICATED = frozenset({ErrorKind.CONTEXT_WINDOW, ErrorKind.CONTENT_POLICY})
 def _leave(here: Candidate) -> None:
     vitals = here.vitals
     vitals.in_flight -= 1
-    if vitals.waiting and vitals.in_flight + vitals.promised < (here.places or 1):
+    if vitals.waiting and (here.places is None or vitals.in_flight + vitals.promised < here.places):
         hand_on(vitals)
 
 
