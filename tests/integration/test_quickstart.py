@@ -58,5 +58,6 @@ def test_the_same_model_is_spoken_to_with_openai_and_with_anthropic(quickstart: 
 def test_every_model_of_the_quickstart_is_listed_and_ready(client: httpx.Client) -> None:
     listed = {model["id"] for model in client.get("/v1/models").json()["data"]}
 
-    assert listed == {"hello", "hello-embeddings", "unreliable"}
-    assert client.get("/health/readiness").json()["deployments"] == len(listed)
+    assert listed == {"hello", "hello-embeddings", "two-of-us", "unreliable"}
+    readiness = client.get("/health/readiness").json()
+    assert (readiness["models"], readiness["deployments"]) == (len(listed), len(listed) + 1)

@@ -11,7 +11,9 @@ from typing import Any
 import pytest
 
 from trunkline.errors import ConfigError
+from trunkline.routing.strategies import STRATEGIES
 from trunkline.settings import Settings, load
+from trunkline.settings import schema as settings_schema
 
 Read = Callable[..., Settings]
 Refused = Callable[..., list[str]]
@@ -203,6 +205,39 @@ def test_switches_may_be_written_as_text(read: Read, written: str) -> None:
 def test_what_is_no_time_is_refused(refused: Refused, written: str) -> None:
     (problem,) = refused(f"{MODEL}router_settings: {{timeout: {written}}}\n")
     assert "router_settings.timeout: expected a number of seconds" in problem
+
+
+@pytest.mark.criterion("R2.6")
+def test_a_strategy_can_be_configured_if_and_only_if_it_is_there(read: Read) -> None:
+    assert set(settings_schema.STRATEGIES) == set(STRATEGIES)
+    for name in STRATEGIES:
+        text = f"{MODEL}router_settings: {{routing_strategy: {name}}}\n"
+        assert read(text).router_settings.routing_strategy == name
+
+
+@pytest.mark.parametrize("target", ["example.com", "ftp://x", "http://", "http://[", "5"])
+def test_what_is_passed_through_goes_to_a_url(refused: Refused, target: str) -> None:
+    endpoint = f'[{{path: /x, target: "{target}"}}]'
+    (problem,) = refused(f"{MODEL}general_settings: {{pass_through_endpoints: {endpoint}}}\n")
+    assert "target: expected a URL that begins with http:// or https://" in problem
+
+
+def test_a_required_setting_whose_variable_is_missing_names_the_variable(
+    refused: Refused,
+) -> None:
+    endpoint = "[{path: /x, target: os.environ/ABSENT}]"
+    (problem,) = refused(f"{MODEL}general_settings: {{pass_through_endpoints: {endpoint}}}\n")
+    assert problem.endswith("target: required, but the environment variable ABSENT isn't set")
+
+
+@pytest.mark.parametrize(
+    ("written", "value"), [("false", False), ('"False"', False), ("/etc/ca.pem", "/etc/ca.pem")]
+)
+def test_certificates_are_checked_or_not_or_against_a_file(
+    read: Read, written: str, value: bool | str
+) -> None:
+    settings = read(f"{MODEL}litellm_settings: {{ssl_verify: {written}}}\n")
+    assert settings.litellm_settings.ssl_verify == value
 
 
 def test_a_key_without_a_value_counts_as_absent(read: Read) -> None:

@@ -203,3 +203,16 @@ def test_pass_through_endpoints_are_read_with_their_secrets() -> None:
     assert rerank.headers["Authorization"] == "the-cohere_api_key"
     assert traces.include_subpath
     assert traces.forward_headers
+
+
+def test_the_quickstarts_commented_models_load_as_soon_as_they_are_wanted(tmp_path: Path) -> None:
+    quickstart = FOLDER.parents[1] / "examples" / "quickstart" / "config.yaml"
+    text = re.sub(r"(?m)^  # ?((?:- |  ).*)?$", r"  \1", quickstart.read_text("utf-8"))
+    wanted = tmp_path / "config.yaml"
+    wanted.write_text(text, "utf-8")
+
+    settings = load(wanted, {})
+    groups = {entry.model_name for entry in settings.model_list}
+
+    assert groups > {"hello", "gpt", "claude", "nova", "gemini", "llama", "openai/*", "local"}
+    assert all("isn't set" in warning for warning in settings.warnings)

@@ -43,7 +43,8 @@ def load(path: pathlib.Path, environ: Mapping[str, str]) -> Settings:
     try:
         settings = Settings.model_validate(_data(root, resolver.environ))
     except ValidationError as error:
-        faults += problems.problems_of(error, root)
+        unset = {path: name for path, (name, _) in resolver.missing.items()}
+        faults += problems.problems_of(error, root, unset)
     if faults:
         raise ConfigError(*sorted(faults, key=lambda fault: (fault[0].file, fault[0].line)))
     warnings = [

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Any
 
 from pydantic import ValidationError
@@ -28,17 +29,23 @@ _BY_PYDANTIC = {
 }
 
 
-def problems_of(error: ValidationError, root: Node) -> list[Problem]:
-    """The schema's complaints, each with its place in the file."""
-    return [_problem(each, root) for each in error.errors(include_url=False, include_input=False)]
+def problems_of(error: ValidationError, root: Node, variables: Mapping[Path, str]) -> list[Problem]:
+    """The schema's complaints, each with its place in the file.
+
+    variables: the environment variables that aren't set, by the path that names them.
+    """
+    details = error.errors(include_url=False, include_input=False)
+    return [_problem(each, root, variables) for each in details]
 
 
-def _problem(detail: Any, root: Node) -> Problem:
+def _problem(detail: Any, root: Node, variables: Mapping[Path, str]) -> Problem:
     path: Path = detail["loc"]
     node = root.find(path)
     place = Place(node.file, node.line, written(path))
     if detail["type"] == "missing":
-        return place, "required, but missing"
+        name = variables.get(path)
+        reason = f"the environment variable {name} isn't set" if name else "missing"
+        return place, f"required, but {reason}"
     what = detail["msg"] if detail["type"] == EXPECTED else _BY_PYDANTIC.get(detail["type"])
     return place, f"expected {what or 'another value'}, got {shown(node, path)}"
 

@@ -25,6 +25,7 @@ from .values import (
     Count,
     Dollars,
     Flag,
+    FlagOrText,
     Headers,
     Identifier,
     Mapping,
@@ -34,6 +35,7 @@ from .values import (
     Text,
     TextOrTexts,
     Texts,
+    Url,
     Variables,
     Whole,
     expected,
@@ -118,6 +120,7 @@ class LitellmParams(Section):
     output_cost_per_second: Dollars | None = None
     cache_read_input_token_cost: Dollars | None = None
     cache_creation_input_token_cost: Dollars | None = None
+    output_cost_per_reasoning_token: Dollars | None = None
     max_tokens: Count | None = None
     temperature: Number | None = None
     top_p: Number | None = None
@@ -129,6 +132,17 @@ class LitellmParams(Section):
     aws_session_token: Text | None = None
     vertex_project: Text | None = None
     vertex_location: Text | None = None
+
+
+class AllowedFailsPolicy(Section):
+    """Failures a minute that don't cool a deployment, by LiteLLM's error classes."""
+
+    BadRequestErrorAllowedFails: Count | None = None
+    AuthenticationErrorAllowedFails: Count | None = None
+    TimeoutErrorAllowedFails: Count | None = None
+    RateLimitErrorAllowedFails: Count | None = None
+    ContentPolicyViolationErrorAllowedFails: Count | None = None
+    InternalServerErrorAllowedFails: Count | None = None
 
 
 class ModelInfo(Section):
@@ -145,10 +159,16 @@ class ModelInfo(Section):
     max_output_tokens: Count | None = None
     input_cost_per_token: Dollars | None = None
     output_cost_per_token: Dollars | None = None
+    cache_read_input_token_cost: Dollars | None = None
+    cache_creation_input_token_cost: Dollars | None = None
+    output_cost_per_reasoning_token: Dollars | None = None
     supports_vision: Flag | None = None
     supports_function_calling: Flag | None = None
     supports_response_schema: Flag | None = None
     enable_tag_filtering: Flag | None = None
+    cooldown_time: Seconds | None = None
+    allowed_fails: Count | None = None
+    allowed_fails_policy: AllowedFailsPolicy | None = None
     access_groups: Texts | None = None
 
 
@@ -203,17 +223,6 @@ class RetryPolicy(Section):
     DefaultRetries: Count | None = None
 
 
-class AllowedFailsPolicy(Section):
-    """Failures a minute that don't cool a deployment, by LiteLLM's error classes."""
-
-    BadRequestErrorAllowedFails: Count | None = None
-    AuthenticationErrorAllowedFails: Count | None = None
-    TimeoutErrorAllowedFails: Count | None = None
-    RateLimitErrorAllowedFails: Count | None = None
-    ContentPolicyViolationErrorAllowedFails: Count | None = None
-    InternalServerErrorAllowedFails: Count | None = None
-
-
 class Alias(Section):
     """A model group under another name; `hidden` ones aren't listed."""
 
@@ -254,6 +263,8 @@ class RouterSettings(Section):
 
 
 class LitellmSettings(Section):
+    """Defaults for all models; from `ssl_verify` on, what LiteLLM's SDK is told."""
+
     num_retries: Count | None = None
     request_timeout: Seconds | None = None
     allowed_fails: Count | None = None
@@ -268,13 +279,35 @@ class LitellmSettings(Section):
     set_verbose: Flag = False
     json_logs: Flag = False
 
+    ssl_verify: FlagOrText | None = None
+    ssl_certificate: Text | None = None
+    ssl_security_level: Text | None = None
+    ssl_ecdh_curve: Text | None = None
+    force_ipv4: Flag | None = None
+    disable_aiohttp_transport: Flag | None = None
+    aiohttp_trust_env: Flag | None = None
+    user_url_validation: Flag | None = None
+    user_url_allowed_hosts: Texts | None = None
+    enable_preview_features: Flag | None = None
+    vertex_project: Text | None = None
+    vertex_location: Text | None = None
+    vertex_ai_safety_settings: Any = None
+    organization: Text | None = None
+    add_function_to_prompt: Flag | None = None
+    disable_add_transform_inline_image_block: Flag | None = None
+    enable_json_schema_validation: Flag | None = None
+    use_chat_completions_url_for_anthropic_messages: Flag | None = None
+    reasoning_auto_summary: Flag | None = None
+
 
 class PassThroughEndpoint(Section):
     """A path that is handed on to another server as it comes."""
 
+    id: Identifier | None = None
     path: Name
-    target: Name
+    target: Url
     headers: Headers = Field(default_factory=dict)
+    default_query_params: Headers = Field(default_factory=dict)
     forward_headers: Flag = False
     include_subpath: Flag = False
     auth: Flag = True

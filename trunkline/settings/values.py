@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from typing import Annotated, Any
+from urllib.parse import urlsplit
 
 from pydantic import PlainValidator
 from pydantic_core import PydanticCustomError
@@ -62,6 +63,22 @@ def _name(value: Any) -> str:
 
 def _identifier(value: Any) -> str:
     return str(value) if type(value) is int else _name(value)
+
+
+def _url(value: Any) -> str:
+    if isinstance(value, str) and value.startswith(("http://", "https://")):
+        try:
+            if urlsplit(value).hostname:
+                return value
+        except ValueError:
+            pass
+    raise expected("a URL that begins with http:// or https://")
+
+
+def _flag_or_text(value: Any) -> bool | str:
+    if isinstance(value, str) and value.strip().lower() not in _TRUE | _FALSE:
+        return value
+    return _flag(value)
 
 
 def _flag(value: Any) -> bool:
@@ -126,6 +143,8 @@ def one_of(*names: str) -> PlainValidator:
 Text = Annotated[str, PlainValidator(_text)]
 Name = Annotated[str, PlainValidator(_name)]
 Identifier = Annotated[str, PlainValidator(_identifier)]
+Url = Annotated[str, PlainValidator(_url)]
+FlagOrText = Annotated[bool | str, PlainValidator(_flag_or_text)]
 Flag = Annotated[bool, PlainValidator(_flag)]
 Number = Annotated[float, PlainValidator(_number("a number"))]
 Seconds = Annotated[float, PlainValidator(_number("a number of seconds", 0))]

@@ -84,8 +84,6 @@ def endpoints_of(configured: Iterable[Any], environ: Mapping[str, str]) -> tuple
 def _endpoint(entry: Any, environ: Mapping[str, str]) -> Endpoint:
     headers = {str(name): str(value) for name, value in entry.headers.items()}
     key_header = headers.pop(_KEY_HEADER, "")
-    extra = entry.model_extra or {}
-    query = extra.get("default_query_params") or {}
     return Endpoint(
         path="/" + entry.path.strip("/"),
         target=entry.target,
@@ -94,7 +92,7 @@ def _endpoint(entry: Any, environ: Mapping[str, str]) -> Endpoint:
         auth=entry.auth,
         headers=_headers(headers, environ),
         forwards=entry.forward_headers,
-        query={str(name): str(value) for name, value in query.items()},
+        query=entry.default_query_params,
         key_header=key_header.lower(),
         timeout=entry.timeout,
     )
