@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 import ssl
 import time
 from collections.abc import Iterable, Mapping
@@ -51,7 +52,7 @@ _KEPT_HEADERS = ("retry-after", "retry-after-ms", "x-request-id", "request-id", 
 _KEPT_PREFIXES = ("x-ratelimit-", "anthropic-ratelimit-")
 
 
-def classify(  # noqa: PLR0917
+def classify(
     status: int,
     body: bytes,
     headers: Mapping[str, str],
@@ -214,6 +215,8 @@ def _reason(exception: BaseException) -> str:
     cause = getattr(exception, "os_error", None) or exception
     if isinstance(cause, ssl.SSLCertVerificationError):
         return f"its certificate was refused: {getattr(cause, 'verify_message', 'not valid')}"
+    if isinstance(cause, socket.gaierror):
+        return "its name could not be resolved"
     if isinstance(cause, OSError) and isinstance(cause.errno, int) and cause.errno > 0:
         return os.strerror(cause.errno)
     return type(cause).__name__

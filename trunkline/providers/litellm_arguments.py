@@ -1,0 +1,181 @@
+"""The arguments with which a call reaches a function of LiteLLM's.
+
+The deployment's parameters come first, the client's fields over them, and what the gateway decides
+over both. LiteLLM hands fields that it doesn't know on to the provider.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from ..call import Call, Deployment, Timeouts, Upload, Wire
+
+MODEL_FUNCTIONS = frozenset(
+    """
+    acompletion atext_completion aembedding amoderation arerank adecisions asystemone
+    aresponses acompact_responses anthropic_messages agenerate_content agenerate_content_stream
+    interactions.acreate aimage_generation aimage_edit aimage_variation aspeech atranscription aocr
+    avideo_generation acreate_fine_tuning_job
+    """.split()
+)
+"""Functions that take a model; the others take the provider, whose objects they name."""
+
+_LOCAL = frozenset(
+    """
+    model lane weight rpm tpm itpm otpm order tags tag_regex max_parallel_requests cooldown_time
+    timeout stream_timeout request_timeout max_retries num_retries retry_policy mock_response
+    mock_tool_calls mock_timeout mock_delay model_info use_in_pass_through max_budget
+    budget_duration configurable_clientside_auth_params default_api_key_rpm_limit
+    default_api_key_tpm_limit cache caching_groups guardrails tiered_pricing search_provider
+    max_file_size_mb keepalive_seconds
+    """.split()
+)
+"""Parameters of a deployment that say how the gateway uses it."""
+
+_IGNORED = frozenset(
+    """
+    model max_retries num_retries timeout request_timeout stream_timeout fallbacks
+    disable_fallbacks tags cache guardrails no-log rpm tpm order weight ttl litellm_metadata
+    litellm_trace_id litellm_session_id litellm_call_id
+    """.split()
+)
+"""Fields of a request that are for the gateway, as far as they are still there."""
+
+_QUERY = frozenset({"after", "before", "limit", "order", "purpose", "filter", "variant", "include"})
+"""Query parameters that LiteLLM's functions take."""
+
+_ANTHROPIC_HEADERS = ("anthropic-version", "anthropic-beta")
+_ANTHROPIC_PROVIDERS = "anthropic,bedrock,bedrock_mantle,vertex_ai"
+_WITH_ANTHROPIC_HEADERS = frozenset({"acompletion", "anthropic_messages"})
+
+_NUMBERS = {"n": int, "temperature": float, "seed": int, "partial_images": int}
+"""Fields that are numbers to LiteLLM, and text in a multipart form."""
+
+_USAGE_STREAMS = frozenset({"acompletion", "atext_completion"})
+
+_THOUGHT_SIGNATURE = "__thought__"
+
+
+def arguments(
+    call: Call, deployment: Deployment, provider: str, timeouts: Timeouts
+) -> dict[str, Any]:
+    """Keyword arguments for the operation's function, without its files.
+
+    provider: LiteLLM's name for the deployment's provider.
+    """
+    function = call.operation.function
+    named = {name: value for name, value in deployment.params.items() if not _is_local(name)}
+    named |= _query(call)
+    named |= call.path
+    named.pop("provider", None)
+    named |= {name: value for name, value in _fields(call).items() if name not in _IGNORED}
+    if function in MODEL_FUNCTIONS:
+        own = call.operation.model == "own" and not call.group
+        named["model"] = call.body.get("model") if own else deployment.model
+        if own:
+            named["custom_llm_provider"] = provider
+    elif function == "asearch":
+        named["search_provider"] = deployment.params.get("search_provider") or provider
+        named.pop("model", None)
+    else:
+        named["custom_llm_provider"] = provider
+        if "model" in call.body:
+            named["model"] = deployment.upstream_model if call.group else call.body["model"]
+        else:
+            named.pop("model", None)
+    named["timeout"] = timeouts.idle if call.stream else timeouts.total
+    named["max_retries"] = 0
+    if call.stream and call.operation.wire is not Wire.GOOGLE:
+        named["stream"] = True
+    if call.stream and function in _USAGE_STREAMS:
+        named["stream_options"] = {**_options(call), "include_usage": True}
+    if function in _WITH_ANTHROPIC_HEADERS:
+        headers = {name: call.headers[name] for name in _ANTHROPIC_HEADERS if name in call.headers}
+        if headers:
+            named["provider_specific_header"] = {
+                "custom_llm_provider": _ANTHROPIC_PROVIDERS,
+                "extra_headers": headers,
+            }
+    return named
+
+
+def wants_usage(call: Call) -> bool:
+    """Whether the client of a stream asked for its usage."""
+    return bool(_options(call).get("include_usage"))
+
+
+def files(uploads: Iterable[Upload]) -> dict[str, Any]:
+    """Uploads by their field, as LiteLLM takes files: name, content, content type.
+
+    Reads them from disk.
+    """
+    found: dict[str, Any] = {}
+    for upload in uploads:
+        upload.file.seek(0)
+        part = (upload.filename, upload.file.read(), upload.content_type)
+        if upload.field in found:
+            held = found[upload.field]
+            found[upload.field] = [*(held if isinstance(held, list) else [held]), part]
+        else:
+            found[upload.field] = part
+    return found
+
+
+def has_thought_signatures(call: Call) -> bool:
+    """Whether the messages carry signatures of Gemini's in the ids of tool calls.
+
+    LiteLLM takes them out for other providers, in a step that needs its own logging.
+    """
+    messages = call.body.get("messages")
+    for message in messages if isinstance(messages, list) else ():
+        if not isinstance(message, dict):
+            continue
+        if _THOUGHT_SIGNATURE in str(message.get("tool_call_id", "")):
+            return True
+        calls = message.get("tool_calls")
+        for tool_call in calls if isinstance(calls, list) else ():
+            if isinstance(tool_call, dict) and _THOUGHT_SIGNATURE in str(tool_call.get("id", "")):
+                return True
+    return False
+
+
+def _is_local(name: str) -> bool:
+    return name in _LOCAL or "_cost" in name
+
+
+def _fields(call: Call) -> Mapping[str, Any]:
+    """The body's fields; those of a multipart form with their types and without brackets."""
+    if call.operation.body != "multipart" or not (call.uploads or call.form):
+        return call.body
+    fields: dict[str, Any] = {}
+    for name, value in call.body.items():
+        plain = name.removesuffix("[]")
+        fields[plain] = [value] if plain != name and not isinstance(value, list) else value
+    for name, kind in _NUMBERS.items():
+        if isinstance(fields.get(name), str):
+            try:
+                fields[name] = kind(fields[name])
+            except ValueError:
+                continue
+    if isinstance(fields.get("stream"), str):
+        fields["stream"] = fields["stream"].lower() == "true"
+    return fields
+
+
+def _query(call: Call) -> dict[str, Any]:
+    taken: dict[str, Any] = {}
+    for name, value in call.query:
+        plain = name.removesuffix("[]")
+        if plain not in _QUERY:
+            continue
+        if plain == "include":
+            taken.setdefault("include", []).append(value)
+        else:
+            taken[plain] = int(value) if plain == "limit" and value.isdecimal() else value
+    return taken
+
+
+def _options(call: Call) -> Mapping[str, Any]:
+    options = call.body.get("stream_options")
+    return options if isinstance(options, dict) else {}

@@ -1,0 +1,170 @@
+"""LiteLLM's exceptions as `ProviderError`.
+
+LiteLLM wraps what went wrong two or three times and words it anew each time. The provider's own
+answer is still in the chain of causes, and where it is, it is classified as the direct lane
+classifies it; what only LiteLLM knows decides where it isn't.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..call import Wire
+from ..errors import ErrorKind, ProviderError
+from ..redaction import bounded
+from . import failures
+
+DEEPEST = 12
+"""Exceptions of a chain that are looked at."""
+
+_KINDS: Mapping[str, ErrorKind] = {
+    "ContextWindowExceededError": ErrorKind.CONTEXT_WINDOW,
+    "ContentPolicyViolationError": ErrorKind.CONTENT_POLICY,
+    "AuthenticationError": ErrorKind.AUTHENTICATION,
+    "PermissionDeniedError": ErrorKind.PERMISSION,
+    "NotFoundError": ErrorKind.NOT_FOUND,
+    "Timeout": ErrorKind.TIMEOUT,
+    "RateLimitError": ErrorKind.RATE_LIMIT,
+    "BadRequestError": ErrorKind.BAD_REQUEST,
+    "UnprocessableEntityError": ErrorKind.BAD_REQUEST,
+    "UnsupportedParamsError": ErrorKind.BAD_REQUEST,
+    "ServiceUnavailableError": ErrorKind.UNAVAILABLE,
+    "BadGatewayError": ErrorKind.UNAVAILABLE,
+    "InternalServerError": ErrorKind.INTERNAL,
+    "APIConnectionError": ErrorKind.CONNECTION,
+    "APIResponseValidationError": ErrorKind.MALFORMED,
+    "JSONSchemaValidationError": ErrorKind.MALFORMED,
+}
+"""What LiteLLM's classes mean."""
+
+_DECIDED_BY_WORDS = (ErrorKind.CONTEXT_WINDOW, ErrorKind.CONTENT_POLICY)
+"""Kinds that LiteLLM tells from a provider's words; it knows more providers' than we."""
+
+_UNDECIDED = (None, ErrorKind.CONNECTION, ErrorKind.INTERNAL, ErrorKind.BAD_REQUEST)
+_NO_CREDENTIALS = re.compile(
+    r"unable to locate credentials|missing credentials"
+    r"|credentials? (?:were|was)? ?not (?:found|set|provided)"
+    r"|default credentials|api[_ ]key (?:is )?(?:missing|required|not set|must be set)"
+    r"|missing[^.]{0,40}api[_ ]?key|could not (?:load|find|resolve)[^.]{0,40}credentials"
+    r"|must (?:set|provide|be set)[^.]{0,60}(?:api_key|key|token|credential)",
+    re.IGNORECASE,
+)
+
+_PREFIXES = re.compile(
+    r"^(?:\s*(?:litellm\.)?[A-Z]\w*(?:Error|Exception|Timeout)(?: [A-Z]\w*Error)?\s*(?::|-)\s+)+"
+)
+_NOTICE = re.compile(
+    r"\s*(?:File an issue if litellm error|This looks like a bug in LiteLLM|Give Feedback"
+    r"|Traceback \(most recent call last\)).*",
+    re.DOTALL,
+)
+_UNSUPPORTED = re.compile(
+    r"unsupported provider|unable to map (?:the )?(?:custom llm )?provider|is not supported for"
+    r"|does not support|not supported by|unable to determine [a-z ]*provider|not implemented",
+    re.IGNORECASE,
+)
+
+
+def provider_error(
+    error: BaseException, wire: Wire, provider: str, secrets: tuple[str, ...], seconds: float
+) -> ProviderError:
+    """The failure that an exception of LiteLLM's stands for.
+
+    wire: what the client speaks. provider: LiteLLM's name for it.
+    secrets: values that may not stand in the error.
+    seconds: how long the provider was waited for.
+    """
+    chain = list(_chain(error))
+    for held in chain:
+        if isinstance(held, ProviderError):
+            return held
+    answered = next((answer for held in chain if (answer := _answer(held))), None)
+    if answered:
+        status, body, headers = answered
+        found = failures.classify(status, body, headers, wire, provider, secrets)
+        found.detail = _detail_for(wire, found)
+        return _with_litellm_kind(found, error)
+    return _without_answer(chain, provider, secrets, seconds)
+
+
+def _chain(error: BaseException | None) -> Iterator[BaseException]:
+    """An exception and its causes, the outermost first."""
+    for _ in range(DEEPEST):
+        if error is None:
+            return
+        yield error
+        error = error.__cause__ or error.__context__
+
+
+def _answer(error: BaseException) -> tuple[int, bytes, Mapping[str, str]] | None:
+    """The provider's HTTP answer, when the exception still has it."""
+    response = getattr(error, "response", None)
+    if response is None or not getattr(response, "status_code", 0) >= 400:
+        return None
+    content = getattr(response, "_content", b"")  # `content` raises where the body was not read
+    if not content:
+        return None
+    return response.status_code, content, response.headers
+
+
+def _with_litellm_kind(found: ProviderError, error: BaseException) -> ProviderError:
+    kind = _KINDS.get(type(error).__name__)
+    if kind in _DECIDED_BY_WORDS and found.kind is ErrorKind.BAD_REQUEST:
+        found.kind = kind
+    return found
+
+
+def _detail_for(wire: Wire, found: ProviderError) -> Mapping[str, Any] | None:
+    """A provider's error object, unless it is another API's than the client's."""
+    detail = found.detail
+    if detail is not None and wire is Wire.OPENAI and isinstance(detail.get("code"), int):
+        return None
+    return detail
+
+
+def _without_answer(
+    chain: list[BaseException], provider: str, secrets: tuple[str, ...], seconds: float
+) -> ProviderError:
+    names = {
+        f"{cls.__module__.partition('.')[0]}.{cls.__name__}"
+        for held in chain
+        for cls in type(held).__mro__
+    }
+    if names & {"httpx.TimeoutException", "builtins.TimeoutError", "openai.APITimeoutError"}:
+        return failures.timed_out(seconds)
+    if names & {"aiohttp.ClientPayloadError", "httpx.RemoteProtocolError", "httpx.ReadError"}:
+        return failures.cut("the connection broke before the answer was complete")
+    if names & {"httpx.NetworkError", "aiohttp.ClientConnectionError", "builtins.ConnectionError"}:
+        return failures.unreachable(chain[-1])
+    if isinstance(
+        missing := next((e for e in chain if isinstance(e, ImportError)), None), ImportError
+    ):
+        message = f"a Python package that {provider} needs is not installed: {missing.name}"
+        return failures.failure(ErrorKind.INTERNAL, message)
+    if any(isinstance(held, json.JSONDecodeError) for held in chain):
+        return failures.malformed("it is not JSON")
+    return _worded(chain, provider, secrets)
+
+
+def _worded(chain: list[BaseException], provider: str, secrets: tuple[str, ...]) -> ProviderError:
+    """The failure by LiteLLM's class and words, for want of the provider's."""
+    outer = chain[0]
+    stated = next(
+        (held for held in chain if isinstance(getattr(held, "status_code", None), int)), outer
+    )
+    text = str(getattr(stated, "message", "") or stated)
+    text = _NOTICE.sub("", _PREFIXES.sub("", text)).strip()
+    status = getattr(stated, "status_code", None)
+    kind = _KINDS.get(type(outer).__name__)
+    if text.startswith(("{", "[", "<")) and isinstance(status, int) and status >= 400:
+        return failures.classify(status, text.encode(), {}, Wire.OPENAI, provider, secrets)
+    if kind in _UNDECIDED and _NO_CREDENTIALS.search(text):
+        kind = ErrorKind.AUTHENTICATION
+    if kind in {None, ErrorKind.CONNECTION}:
+        # LiteLLM's word for every exception that it did not expect.
+        kind = ErrorKind.BAD_REQUEST if _UNSUPPORTED.search(text) else ErrorKind.INTERNAL
+    message = bounded(text, failures.LONGEST_MESSAGE, secrets) or type(outer).__name__
+    return failures.failure(kind, message)

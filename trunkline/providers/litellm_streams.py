@@ -1,0 +1,136 @@
+"""LiteLLM's streams as bytes: usage learned, silent ends told from finished ones, all closed."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+from ..call import Call
+from ..errors import ProviderError
+from . import failures
+from .litellm_arguments import wants_usage
+from .litellm_encoding import encode_chunk, plain
+from .sse import FrameBuffer, StreamWatcher
+from .usage import read_object
+
+DONE = b"data: [DONE]\n\n"
+
+_CHUNKED = frozenset({"acompletion", "atext_completion"})
+"""Functions that stream LiteLLM's own chunks, in OpenAI's shape."""
+
+_INNER = (
+    "completion_stream",
+    "litellm_custom_stream_wrapper",
+    "stream_iterator",
+    "response",
+    "stream",
+)
+"""Where LiteLLM's iterators that can't be closed hold what they read from."""
+
+
+def chunks(call: Call, result: Any, *, finishes: bool) -> AsyncIterator[bytes]:
+    """The pieces of a stream as they go to the client.
+
+    finishes: whether LiteLLM tells why the provider's streams end; one that ends without a reason
+        is an error then.
+    Raises ProviderError when the provider stops before it has finished; other exceptions are
+    LiteLLM's.
+    """
+    if call.operation.function in _CHUNKED:
+        return _openai_chunks(call, result, finishes=finishes)
+    return _events(call, result)
+
+
+async def close(result: Any) -> None:
+    """Ends the provider's request behind a stream of LiteLLM's."""
+    for holder in (result, *(getattr(result, name, None) for name in _INNER)):
+        for name in ("aclose", "close"):
+            end = getattr(holder, name, None)
+            if end is None:
+                continue
+            with contextlib.suppress(Exception):
+                pending = end()
+                if asyncio.iscoroutine(pending):
+                    await pending
+            break
+
+
+async def _openai_chunks(call: Call, result: Any, *, finishes: bool) -> AsyncIterator[bytes]:
+    """LiteLLM's chunks of chats and completions, the usage last and only for who asked for it."""
+    shown = wants_usage(call)
+    source = getattr(result, "completion_stream", result)  # of a text completion: the chat's
+    watched = result if hasattr(result, "received_finish_reason") else source
+    async for chunk in result:
+        usage = getattr(chunk, "usage", None)
+        if usage is not None:
+            _correct(usage, getattr(watched, "chunks", ()))
+            read_object("openai", {"usage": plain(usage)}, call.usage)
+            if _says_nothing_else(chunk):
+                if shown:
+                    chunk.choices = []
+                    yield encode_chunk(chunk, named=False)
+                continue
+            if not shown:
+                del chunk.usage
+        elif finishes and is_invented_end(chunk, watched):
+            raise failures.cut("the stream ended before the provider had finished")
+        yield encode_chunk(chunk, named=False)
+    yield DONE
+
+
+def _says_nothing_else(chunk: Any) -> bool:
+    """Whether a chunk that holds usage holds nothing but it."""
+    for choice in chunk.choices:
+        if getattr(choice, "finish_reason", None) or getattr(choice, "text", None):
+            return False
+        delta = getattr(choice, "delta", None)
+        if delta is not None and any(value for value in delta.model_dump().values()):
+            return False
+    return True
+
+
+def is_invented_end(chunk: Any, watched: Any) -> bool:
+    """Whether a chunk ends the stream with a reason that the provider never gave."""
+    if not hasattr(watched, "received_finish_reason"):
+        return False
+    given = watched.received_finish_reason or getattr(watched, "intermittent_finish_reason", None)
+    return not given and any(getattr(choice, "finish_reason", None) for choice in chunk.choices)
+
+
+def _correct(usage: Any, seen: Any) -> None:
+    """Puts the provider's zeros back in the place of LiteLLM's estimates."""
+    given = [held for chunk in seen if (held := getattr(chunk, "usage", None)) is not None]
+    for name in ("prompt_tokens", "completion_tokens"):
+        if given and not any(getattr(held, name, None) for held in given):
+            setattr(usage, name, 0)
+            usage.total_tokens = usage.prompt_tokens + usage.completion_tokens
+
+
+async def _events(call: Call, result: Any) -> AsyncIterator[bytes]:
+    """Events of the other APIs; LiteLLM gives some as objects and some as bytes."""
+    watcher = StreamWatcher(
+        call.operation.usage, call.usage, hide_usage=False, classify=_error_event(call)
+    )
+    frames = FrameBuffer()
+    named = call.operation.usage in {"responses", "runs", "media"}
+    async for chunk in result:
+        whole = frames.feed(encode_chunk(chunk, named=named))
+        if whole and (whole := watcher.see(whole)):
+            yield whole
+        if watcher.failure:
+            raise watcher.failure
+    if rest := frames.flush():
+        yield watcher.see(rest)
+    if watcher.failure:
+        raise watcher.failure
+    if closing := watcher.closing():
+        yield closing
+
+
+def _error_event(call: Call) -> Any:
+    def classify(payload: bytes) -> ProviderError:
+        return failures.classify(200, payload, {}, call.operation.wire, "")
+
+    return classify

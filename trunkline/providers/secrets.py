@@ -1,0 +1,40 @@
+"""Which values of a deployment are secret, so that no error shows them."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from ..call import Deployment
+
+_SECRET_NAME = re.compile(
+    r"key|token|secret|password|passwd|credential|authorization|cookie|signature|connection_string",
+    re.IGNORECASE,
+)
+_NOT_SECRET = re.compile(r"max_.*token|token_limit|_per_token|^(?:public|primary)_key$|tokenizer")
+_HEADERS = frozenset({"headers", "extra_headers"})
+
+
+def secrets_of(deployment: Deployment) -> tuple[str, ...]:
+    """The secret values of a deployment's parameters, and those of the environment.
+
+    Providers' clients fall back on the environment's credentials, so an error may show them too.
+    """
+    found = set(_of_mapping(deployment.params))
+    found |= {value for name, value in os.environ.items() if _is_secret(name) and len(value) > 7}
+    return tuple(found)
+
+
+def _of_mapping(held: Mapping[str, Any], *, all_of_it: bool = False) -> Iterator[str]:
+    for name, value in held.items():
+        secret = all_of_it or _is_secret(name)
+        if isinstance(value, Mapping):
+            yield from _of_mapping(value, all_of_it=secret or name in _HEADERS)
+        elif isinstance(value, str) and secret:
+            yield value
+
+
+def _is_secret(name: str) -> bool:
+    return bool(_SECRET_NAME.search(name)) and not _NOT_SECRET.search(name.lower())
