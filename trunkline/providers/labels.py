@@ -111,12 +111,17 @@ def _tag_ends(page: dict[str, Any], tag: str) -> None:
 
 def _tag(holder: dict[str, Any], name: str, tag: str) -> None:
     value = holder.get(name)
-    if isinstance(value, str) and value and not value.endswith(f"{MARK}{tag}"):
-        holder[name] = f"{value}{MARK}{tag}"
+    if isinstance(value, str):
+        holder[name] = _with(value, tag)
     elif isinstance(value, list):
-        holder[name] = [f"{item}{MARK}{tag}" if isinstance(item, str) else item for item in value]
+        holder[name] = [_with(item, tag) if isinstance(item, str) else item for item in value]
     elif isinstance(value, dict) and name != "id":
         _tag(value, "id", tag)
+
+
+def _with(value: str, tag: str) -> str:
+    ending = f"{MARK}{tag}"
+    return value if not value or value.endswith(ending) else value + ending
 
 
 def _values(decoded: Any) -> Iterator[tuple[dict[str, Any], str, Any]]:
