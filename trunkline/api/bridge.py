@@ -10,12 +10,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import aiohttp
-from aiohttp import WSMsgType
+from aiohttp import WebSocketError, WSMsgType
 
 from .http import Receive, Send
 
 NORMAL, GOING_AWAY, TOO_BIG, FAILED = 1000, 1001, 1009, 1011
-_ABNORMAL = 1006
 _MESSAGES = {WSMsgType.TEXT: "text", WSMsgType.BINARY: "bytes"}
 
 Heard = Callable[[str], None]
@@ -23,11 +22,14 @@ Heard = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class End:
-    """How a side ended: its close code, and its words; `broken` without a closing handshake."""
+    """How a side ended: its close code, and its words.
+
+    broken: what happened where there was no closing handshake.
+    """
 
     code: int
     reason: str = ""
-    broken: bool = False
+    broken: str = ""
 
 
 async def bridge(
@@ -76,18 +78,19 @@ async def _from_provider(
         message = await provider.receive()
         kind = _MESSAGES.get(message.type)
         if kind is None:
-            return _end_of(provider, message)
+            return _end_of(message)
         if kind == "text":
             heard(message.data)
         await send({"type": "websocket.send", kind: message.data})
 
 
-def _end_of(provider: aiohttp.ClientWebSocketResponse, message: aiohttp.WSMessage) -> End:
-    code = provider.close_code
-    if code is None or code == _ABNORMAL or message.type is WSMsgType.ERROR:
-        return End(FAILED, broken=True)
-    reason = message.extra if message.type is WSMsgType.CLOSE else ""
-    return End(_passed_on(code, otherwise=NORMAL), reason or "")
+def _end_of(message: aiohttp.WSMessage) -> End:
+    if message.type is WSMsgType.CLOSE:
+        return End(_passed_on(message.data, otherwise=NORMAL), message.extra or "")
+    if isinstance(message.data, WebSocketError):
+        too_big = message.data.code == TOO_BIG
+        return End(FAILED, broken="a message is larger than it may be" if too_big else "bad frames")
+    return End(FAILED, broken="the connection broke without a closing handshake")
 
 
 def _passed_on(code: int | None, *, otherwise: int) -> int:

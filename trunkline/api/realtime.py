@@ -93,7 +93,7 @@ class Realtime:
                 if end is None:
                     return
                 if end.broken:
-                    raise failures.cut("the connection broke without a closing handshake")
+                    raise failures.cut(end.broken)
                 await _close(send, end.code, end.reason)
         except GatewayError as error:
             if not accepted:
