@@ -240,3 +240,4 @@ def test_calls_that_name_no_object_are_not_looked_at():
     assert not accounts.concerns(call("chat", {"messages": []}, group="g"))
     assert accounts.concerns(call("chat", {"file_id": "f_tl_00000000"}, group="g"))
     assert accounts.concerns(call("responses", group="g"))
+    assert accounts.concerns(call("moderations", group="g"))

@@ -55,8 +55,6 @@ _IDENTITY = frozenset({"organization", "project", "region_name", "tenant_id", "c
 _IDENTITY_PREFIXES = ("aws_", "azure_", "oci_", "vertex_", "watsonx_")
 """Parameters of a deployment that, beside address and key, tell accounts apart."""
 
-_LAST = 9
-
 
 class Accounts:
     """The accounts of one snapshot; everything in it is made from the deployments alone."""
@@ -69,7 +67,8 @@ class Accounts:
 
     def concerns(self, call: Call) -> bool:
         """Whether anything here has to be done for a call; most calls name no object."""
-        return call.operation.stateful or not call.group or labels.MARK_BYTES in call.raw
+        operation = call.operation
+        return operation.stateful or operation.model == "own" or labels.MARK_BYTES in call.raw
 
     def claim(self, call: Call, resolve: Resolve) -> None:
         """Takes the tags out of a call and binds it to their account.
@@ -166,15 +165,17 @@ class Accounts:
         )
 
     def _is_shared(self, operation: Operation) -> bool:
-        """Whether several accounts serve an operation."""
-        shared = self._shared.get(operation.name)
+        """Whether several accounts serve an operation's family."""
+        shared = self._shared.get(operation.family)
         if shared is None:
+            reachable = _SERVED_BY.get(operation.family, frozenset())
             serving = {
                 tag
                 for each, tag in self._tags.items()
-                if (rank := _rank(each, operation)) is not None and rank < _LAST
+                if not is_mock(each)
+                and (each.provider in reachable or target_of(each, operation) is not None)
             }
-            shared = self._shared[operation.name] = len(serving) > 1
+            shared = self._shared[operation.family] = len(serving) > 1
         return shared
 
     def _tag(self, deployment: Deployment) -> str:
@@ -199,12 +200,11 @@ def tag_of(deployment: Deployment) -> str:
 def _rank(deployment: Deployment, operation: Operation) -> int | None:
     """How well a deployment serves an operation, the lower the better; None where it doesn't."""
     if is_mock(deployment):
-        return _LAST
+        return 9
     provider = deployment.provider
     if target_of(deployment, operation) is not None:
         return {"openai": 0, "azure": 1}.get(provider, 2)
-    reachable = _SERVED_BY.get(operation.family, frozenset())
-    if operation.function and provider in reachable:
+    if operation.function and provider in _SERVED_BY.get(operation.family, ()):
         return {"openai": 3, "azure": 4}.get(provider, 5)
     return None
 
