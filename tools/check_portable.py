@@ -16,7 +16,9 @@ ANYWHERE = {
         r"pypi[.]org|pythonhosted[.]org|registry[.](?:npmjs|yarnpkg)|(?:deb|security)[.]debian[.]org"
         r"|--(?:extra-)?index[-]url|--find[-]links"
     ),
-    "names a path of one machine": re.compile(r"(?<![\w.:/}-])/(?:home/\w|Users/\w|root/[.]|work/)"),
+    "names a path of one machine": re.compile(
+        r"(?<![\w.:/}-])/(?:home/\w|Users/\w|root/[.]|work/)"
+    ),
 }
 IN_FILES_NAMED = {
     "package-lock.json": {"holds a download address": re.compile(r'"resolved"\s*:')},

@@ -40,6 +40,8 @@ def test_ignored_binary_and_ordinary_files_are_left_alone(tree: Path) -> None:
     (tree / ".gitignore").write_text("ignored.txt\n", "utf-8")
     (tree / "ignored.txt").write_text("/ho" + "me/someone/secret\n", "utf-8")
     (tree / "picture.png").write_bytes(b"\x89PNG\xff/ho" + b"me/someone/")
-    (tree / "README.md").write_text("See https://example.test/home/page, /health and /root/a.\n", "utf-8")
+    (tree / "README.md").write_text(
+        "See https://example.test/home/page, /health and /root/a.\n", "utf-8"
+    )
 
     assert main(tree) == 0
