@@ -153,7 +153,8 @@ class HugeAnswer(Fault):
     bytes: int
 
     def script(self, script: Script) -> Script:
-        return replace(script, text="huge " * (self.bytes // 5 + 1))
+        word = "huge" * 250 + " "
+        return replace(script, text=word * (self.bytes // len(word) + 1))
 
     def alter(self, x: Exchange, reply: Reply) -> Reply:
         if reply.pieces is not None:

@@ -19,7 +19,7 @@ PIXEL = (
     "gg=="
 )
 """A PNG of one pixel, in base64."""
-_TEXT_KEYS = ("text", "content", "parts", "functionResponse", "toolResult")
+_TEXT_KEYS = ("text", "content", "parts", "functionResponse", "function_response", "toolResult")
 _JSON_KEYS = ("response", "json")
 
 

@@ -1,11 +1,12 @@
 """generateContent, streamGenerateContent, countTokens and embedContent.
 
-Source: the REST reference of the Gemini API, v1beta. Google prints its JSON in lines, and its
-server-sent events end in CRLF.
+Source: the REST reference of the Gemini API. Google prints its JSON in lines, and its server-sent
+events end in CRLF. Requests may spell a field in either of protobuf's ways (`topK`, `top_k`).
 """
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import orjson
@@ -17,6 +18,13 @@ from ..script import pieces, text_of, tokens_of
 
 _FINISH_REASONS = {"stop": "STOP", "length": "MAX_TOKENS", "tool_calls": "STOP"}
 _SIGNATURE = "RmFrZVNpZ25hdHVyZQ=="
+
+
+def get(message: dict[str, Any], name: str) -> Any:
+    """A field of a message by its camel-case name, however the client spelled it."""
+    if name in message:
+        return message[name]
+    return message.get(re.sub(r"[A-Z]", lambda found: "_" + found[0].lower(), name))
 
 
 def pretty(value: Any) -> bytes:
@@ -53,7 +61,7 @@ def stream_generate(x: Exchange) -> Reply:
 
 def count_tokens(x: Exchange) -> Reply:
     body = x.json
-    inner = body.get("generateContentRequest") or body
+    inner = get(body, "generateContentRequest") or body
     given = x.script.usage.input
     total = _input_tokens(inner) if given is None else given
     return answered({"totalTokens": total, "promptTokensDetails": _details(total)})
@@ -80,7 +88,7 @@ def check_model(x: Exchange) -> None:
 
 
 def _embedding(request: dict[str, Any]) -> list[float]:
-    return vector(text_of(request.get("content")), request.get("outputDimensionality") or 8)
+    return vector(text_of(request.get("content")), get(request, "outputDimensionality") or 8)
 
 
 def _asked(x: Exchange) -> tuple[dict[str, Any], Content]:
@@ -91,17 +99,18 @@ def _asked(x: Exchange) -> tuple[dict[str, Any], Content]:
         raise Refused(
             x.provider.error(400, "* GenerateContentRequest.contents: contents is not specified\n")
         )
-    config = body.get("generationConfig") or {}
+    config = get(body, "generationConfig") or {}
     heard = next((c for c in reversed(contents) if c.get("role", "user") != "model"), {})
-    tool_answered = any("functionResponse" in part for part in contents[-1].get("parts", ()))
+    tool_answered = any(get(part, "functionResponse") for part in contents[-1].get("parts", ()))
+    thinking = get(config, "thinkingConfig")
     ask = Ask(
         heard=text_of(heard.get("parts")),
         input_tokens=_input_tokens(body),
         tools=() if tool_answered else _tools(body),
         schema=_schema(config),
-        stops=tuple(config.get("stopSequences") or ()),
-        limit=config.get("maxOutputTokens"),
-        thinks="thinkingConfig" in config and config["thinkingConfig"].get("thinkingBudget") != 0,
+        stops=tuple(get(config, "stopSequences") or ()),
+        limit=get(config, "maxOutputTokens"),
+        thinks=thinking is not None and get(thinking, "thinkingBudget") != 0,
     )
     return body, speak(x.script, ask)
 
@@ -153,9 +162,9 @@ def _details(tokens: int) -> list[dict[str, Any]]:
 
 
 def _parts(x: Exchange, body: dict[str, Any], content: Content) -> list[dict[str, Any]]:
-    thinking = (body.get("generationConfig") or {}).get("thinkingConfig") or {}
+    thinking = get(get(body, "generationConfig") or {}, "thinkingConfig") or {}
     parts: list[dict[str, Any]] = []
-    if content.reasoning and thinking.get("includeThoughts"):
+    if content.reasoning and get(thinking, "includeThoughts"):
         parts.append({"text": content.reasoning, "thought": True})
     if content.text or not content.tool_calls:
         parts.append({"text": content.text})
@@ -175,32 +184,28 @@ def _split(part: dict[str, Any]) -> list[dict[str, Any]]:
 
 
 def _input_tokens(body: dict[str, Any]) -> int:
-    system = body.get("systemInstruction") or body.get("system_instruction") or {}
+    system = get(body, "systemInstruction") or {}
     said = [system.get("parts") or "", *(c.get("parts") for c in body.get("contents") or ())]
     return sum(map(tokens_of, said))
 
 
 def _tools(body: dict[str, Any]) -> tuple[tuple[str, dict[str, Any]], ...]:
-    config = (body.get("toolConfig") or body.get("tool_config") or {}).get("functionCallingConfig")
-    config = config or {}
+    config = get(get(body, "toolConfig") or {}, "functionCallingConfig") or {}
     if config.get("mode") == "NONE":
         return ()
-    allowed = config.get("allowedFunctionNames")
+    allowed = get(config, "allowedFunctionNames")
     return offered(
         (function["name"], _parameters(function))
         for tool in body.get("tools") or ()
-        for function in tool.get("functionDeclarations") or tool.get("function_declarations") or ()
+        for function in get(tool, "functionDeclarations") or ()
         if not allowed or function["name"] in allowed
     )
 
 
 def _parameters(function: dict[str, Any]) -> dict[str, Any]:
-    return function.get("parameters") or function.get("parametersJsonSchema") or {}
+    return function.get("parameters") or get(function, "parametersJsonSchema") or {}
 
 
 def _schema(config: dict[str, Any]) -> dict[str, Any] | None:
-    for name in ("responseSchema", "responseJsonSchema", "response_schema"):
-        if name in config:
-            return config[name]
-    mime = config.get("responseMimeType") or config.get("response_mime_type")
-    return {} if mime == JSON else None
+    schema = get(config, "responseSchema") or get(config, "responseJsonSchema")
+    return {} if schema is None and get(config, "responseMimeType") == JSON else schema

@@ -114,7 +114,9 @@ def _streamed(x: Exchange, body: dict[str, Any]) -> Reply:
                 "finish_reason": reason,
             }
             chunks.append(provider.extend_chat(base | {"choices": [choice]}))
-    if asked:
+    if provider.usage_in_last_chunk:
+        chunks[-1]["usage"] = usage_object(content, number)
+    elif asked:
         chunks = [chunk | {"usage": None} for chunk in chunks]
         chunks.append(base | {"choices": [], "usage": usage_object(content, number)})
     if provider.obfuscates and options.get("include_obfuscation", True):

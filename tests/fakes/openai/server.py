@@ -83,6 +83,7 @@ class FakeOpenAI(FakeProvider):
     prefix = "/v1"
     system_fingerprint: str | None = "fp_fake0000"
     obfuscates: bool = True
+    usage_in_last_chunk: bool = False
     reasoning_field: str = ""
 
     @property
@@ -180,6 +181,7 @@ class FakeCompatible(FakeOpenAI):
     reasoning_field: the message's field that carries the model's reasoning.
     extra: fields of its own in every chat answer. Groq always sends a service tier, and LiteLLM
         fails without it.
+    usage_in_last_chunk: whether every stream's last chunk has the usage, asked or not (Mistral).
     """
 
     name = "compatible"
@@ -192,12 +194,14 @@ class FakeCompatible(FakeOpenAI):
         prefix: str = "/v1",
         reasoning_field: str = "reasoning_content",
         extra: Mapping[str, Any] = MappingProxyType({"service_tier": "on_demand"}),
+        usage_in_last_chunk: bool = False,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.prefix = prefix
         self.reasoning_field = reasoning_field
         self.extra = extra
+        self.usage_in_last_chunk = usage_in_last_chunk
 
     def extend_chat(self, body: dict[str, Any]) -> dict[str, Any]:
         return body | self.extra
