@@ -97,7 +97,7 @@ class Deployment:
     model: str
     provider: str
     upstream_model: str
-    params: Mapping[str, Any]
+    params: Mapping[str, Any] = field(repr=False)
     info: Mapping[str, Any]
     missing: tuple[str, ...] = ()
     order: int | None = None

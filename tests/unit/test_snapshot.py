@@ -146,6 +146,12 @@ def test_names_that_clients_make_up_are_remembered_within_bounds() -> None:
     assert not snapshot_of(entry("gpt", "openai/gpt-4o")).resolve("unknown")
 
 
+def test_endless_names_match_no_wildcard() -> None:
+    snapshot = snapshot_of(entry("*-a-*-a-*-a-*-b", "openai/*"), entry("*", "*"))
+    assert snapshot.resolve("x" * snapshots.LONGEST_NAME)
+    assert not snapshot.resolve("-a" * 1_000_000)
+
+
 def test_ids_are_stable_distinct_and_keep_credentials_to_themselves() -> None:
     entries = [
         entry("gpt", "openai/gpt-4o", api_key="sk-first"),
@@ -219,9 +225,14 @@ def test_clients_are_shown_what_can_serve_but_no_hidden_aliases() -> None:
         half,
         unusable,
         entry("*", "*"),
-        aliases={"old": "gpt", "hidden": {"model": "gpt", "hidden": True}},
+        aliases={
+            "old": "gpt",
+            "out": "unusable",
+            "wild": "anything",
+            "hidden": {"model": "gpt", "hidden": True},
+        },
     )
-    assert snapshot.model_names() == ("gpt", "old")
+    assert snapshot.model_names() == ("gpt", "old", "wild")
     assert [each.missing for each in snapshot.resolve("unusable")] == [("KEY",)]
 
 
@@ -250,4 +261,4 @@ def test_a_partial_wildcard_shows_what_it_matches() -> None:
 
 def test_a_snapshot_says_nothing_of_its_secrets() -> None:
     snapshot = snapshot_of(entry("gpt", "openai/gpt-4o", api_key="sk-canary"))
-    assert "canary" not in repr(snapshot)
+    assert "canary" not in repr(snapshot) + repr(snapshot.deployments)

@@ -39,7 +39,7 @@ def names_shown(
     serving = {name: members for name, members in groups.items() if _usable(members)}
     names = [name for name in serving if WILDCARD not in name]
     for alias, target in aliases.items():
-        if not target.hidden:
+        if not target.hidden and (target.model in serving or target.model not in groups):
             names.append(alias)
     patterns = [name for name in serving if WILDCARD in name]
     catalog = _by_provider(prices) if patterns else {}

@@ -22,6 +22,9 @@ from .listing import names_shown
 REMEMBERED = 4096
 """Names that wildcards matched and that are remembered, the latest."""
 
+LONGEST_NAME = 500
+"""Longer names match no wildcard: several wildcards in one name cost time that grows as a power."""
+
 Deployments = tuple[Deployment, ...]
 
 
@@ -63,7 +66,7 @@ class Snapshot:
         return self._shown
 
     def _match(self, model: str) -> Deployments:
-        if not self._wildcards:
+        if not self._wildcards or len(model) > LONGEST_NAME:
             return ()
         found = self._by_wildcard(model, model)
         if not found and (provider := provider_of_name(model, self._prices.get)):

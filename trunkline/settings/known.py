@@ -50,9 +50,9 @@ LATER: Mapping[str, frozenset[str]] = {
         admission_queue_timeout_seconds alert_to_webhook_url alert_type_config alert_types
         alerting alerting_args alerting_threshold allow_requests_on_db_unavailable
         always_include_stream_usage background_health_check_model_groups
-        background_health_checks cancel_on_disconnect control_plane_url coordination_redis
-        custom_key_generate custom_key_policy custom_key_update custom_sso
-        custom_ui_sso_sign_in_handler database_args database_connect_timeout
+        background_health_checks cancel_on_disconnect completion_model control_plane_url
+        coordination_redis custom_key_generate custom_key_policy custom_key_update
+        custom_sso custom_ui_sso_sign_in_handler database_args database_connect_timeout
         database_connection_pool_limit database_connection_pool_timeout
         database_connection_timeout database_disable_prepared_statements
         database_extra_connection_params database_max_idle_connection_lifetime

@@ -324,7 +324,6 @@ class GeneralSettings(Section):
     """
 
     master_key: Name | None = None
-    completion_model: Name | None = None
     max_request_size_mb: Amount = MEGABYTES
     pass_through_endpoints: tuple[PassThroughEndpoint, ...] = ()
 
