@@ -1,16 +1,24 @@
-"""The models that a caller may use."""
+"""The models that a caller may use, and what is known about them."""
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends
+from fastapi import APIRouter, Depends, Query, Request
 
+from ..call import Deployment
+from ..errors import InvalidRequest, NotFound
 from ..gateway import Gateway
+from ..live.snapshot import Snapshot
 from .access import required
+from .described import described
+from .model_groups import group_info, limits
 
 CREATED = 1677610602
 """LiteLLM's fixed creation time: OpenAI's clients want one, and models here have none."""
+_CREATED_AT = "2023-02-28T18:56:42Z"
+"""The same moment for Anthropic's clients."""
 
 
 def router(gateway: Gateway) -> APIRouter:
@@ -18,12 +26,100 @@ def router(gateway: Gateway) -> APIRouter:
 
     @routes.get("/v1/models", summary="List the models that the caller may use")
     @routes.get("/models", summary="List the models that the caller may use")
-    async def models() -> dict[str, Any]:
-        names = gateway.serving.snapshot.model_names()
-        return {"object": "list", "data": [_model(name) for name in names]}
+    async def models(request: Request) -> dict[str, Any]:
+        snapshot = gateway.serving.snapshot
+        names = snapshot.model_names()
+        if "anthropic-version" in request.headers:
+            return _anthropic_list(names)
+        return {"object": "list", "data": [_model(name, snapshot) for name in names]}
+
+    @routes.get("/v1/models/{model:path}", summary="Describe a model that the caller may use")
+    @routes.get("/models/{model:path}", summary="Describe a model that the caller may use")
+    async def model(model: str, request: Request) -> dict[str, Any]:
+        snapshot = gateway.serving.snapshot
+        if not snapshot.resolve(model):
+            raise NotFound(
+                f"The model '{model}' does not exist or you do not have access to it.",
+                param="model",
+                code="model_not_found",
+            )
+        if "anthropic-version" in request.headers:
+            return _anthropic_model(model)
+        return _model(model, snapshot)
+
+    @routes.get("/model/info", summary="Describe the deployments")
+    @routes.get("/v1/model/info", summary="Describe the deployments")
+    async def model_info(litellm_model_id: str | None = None) -> dict[str, Any]:
+        entries = _described(gateway.serving.snapshot)
+        if litellm_model_id is None:
+            return {"data": list(entries)}
+        found = [entry for entry in entries if entry["model_info"]["id"] == litellm_model_id]
+        if not found:
+            raise InvalidRequest(
+                f"No deployment has the id '{litellm_model_id}'.", param="litellm_model_id"
+            )
+        return {"data": found}
+
+    @routes.get("/v2/model/info", summary="Describe the deployments, page by page")
+    async def model_info_pages(
+        page: Annotated[int, Query(ge=1)] = 1,
+        size: Annotated[int, Query(ge=1, le=1000)] = 50,
+        model: str | None = None,
+        search: str = "",
+        modelId: str | None = None,  # noqa: N803 - LiteLLM's name
+    ) -> dict[str, Any]:
+        found = [
+            entry
+            for entry in _described(gateway.serving.snapshot)
+            if (model is None or entry["model_name"] == model)
+            and (modelId is None or entry["model_info"]["id"] == modelId)
+            and search.lower() in entry["model_name"].lower()
+        ]
+        return {
+            "data": found[(page - 1) * size : page * size],
+            "total_count": len(found),
+            "current_page": page,
+            "total_pages": -(-len(found) // size),
+            "size": size,
+        }
+
+    @routes.get("/model_group/info", summary="Describe the model groups")
+    async def model_group_info(model_group: str | None = None) -> dict[str, Any]:
+        snapshot = gateway.serving.snapshot
+        names = snapshot.model_names()
+        if model_group is not None:
+            names = (model_group,) if snapshot.resolve(model_group) else ()
+        return {"data": [group_info(name, snapshot) for name in names]}
 
     return routes
 
 
-def _model(name: str) -> dict[str, Any]:
-    return {"id": name, "object": "model", "created": CREATED, "owned_by": "openai"}
+def _described(snapshot: Snapshot) -> Iterator[dict[str, Any]]:
+    """Every deployment, under each name that is listed for it; the unlisted under their group."""
+    seen: set[str] = set()
+    for name in snapshot.model_names():
+        for deployment in snapshot.resolve(name):
+            seen.add(deployment.id)
+            yield described(deployment, name, snapshot)
+    for deployment in snapshot.deployments:
+        if deployment.id not in seen:
+            yield described(deployment, deployment.group, snapshot)
+
+
+def _model(name: str, snapshot: Snapshot) -> dict[str, Any]:
+    model = {"id": name, "object": "model", "created": CREATED, "owned_by": "openai"}
+    deployments: tuple[Deployment, ...] = snapshot.resolve(name)
+    return model | limits(deployments, snapshot)
+
+
+def _anthropic_list(names: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        "data": [_anthropic_model(name) for name in names],
+        "has_more": False,
+        "first_id": names[0] if names else None,
+        "last_id": names[-1] if names else None,
+    }
+
+
+def _anthropic_model(name: str) -> dict[str, Any]:
+    return {"type": "model", "id": name, "display_name": name, "created_at": _CREATED_AT}

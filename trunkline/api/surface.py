@@ -9,6 +9,7 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
+from starlette.routing import Match
 
 from .. import __version__
 from ..call import Wire
@@ -43,11 +44,15 @@ class Surface:
             await self._inference(*found, scope, receive, send)
         elif passed := self._passthroughs.match(scope):
             await self._passthroughs(passed, scope, receive, send)
-        elif refused is not None:
+        elif refused is not None and not self._other_takes(scope):
             status, headers, body = errors.render(refused, Wire.OPENAI)
             await send_answer(send, status, encode(headers), body)
         else:
             await self._others(scope, receive, send)
+
+    def _other_takes(self, scope: Scope) -> bool:
+        """Whether FastAPI serves what the table knows under another method only."""
+        return any(route.matches(scope)[0] is Match.FULL for route in self._others.routes)
 
     async def websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] in realtime.PATHS:
