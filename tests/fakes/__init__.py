@@ -1,6 +1,13 @@
 """Providers on loopback: real HTTP and WebSocket servers that speak their true wire formats.
 
-`server.FakeProvider` is what they share, `faults` is what can go wrong, `script` is what they say.
+    async with FakeOpenAI() as fake:
+        fake.fault(Status(429), None, CutMidStream(after_chunks=2))  # for three requests
+        fake.answer("four", usage=Tokens(input=10, cached=8))        # for the first of them
+        ...                                                          # call fake.base_url
+        assert fake.requests[0].json["model"] == "gpt-4o"
+
+`server.FakeProvider` is what they share, `faults` is what can go wrong, `script` is what a test may
+let them say, `model` is what they say of themselves. By hand: `python -m tests.fakes`.
 """
 
 from .anthropic import FakeAnthropic
@@ -8,6 +15,8 @@ from .azure import FakeAzure
 from .bedrock import FakeBedrock
 from .cohere import FakeCohere
 from .faults import (
+    CloseUnannounced,
+    Compressed,
     ContentPolicyViolation,
     ContextWindowExceeded,
     CutAfterHeaders,
@@ -52,6 +61,8 @@ PROVIDERS: dict[str, type[FakeProvider]] = {
 
 __all__ = [
     "PROVIDERS",
+    "CloseUnannounced",
+    "Compressed",
     "ContentPolicyViolation",
     "ContextWindowExceeded",
     "CutAfterHeaders",

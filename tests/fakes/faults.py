@@ -3,8 +3,9 @@
 Before the answer   Delay, Hang, CutBeforeHeaders
 The answer itself   Status, HtmlErrorPage, InvalidApiKey, ModelNotFound, ContextWindowExceeded,
                     ContentPolicyViolation, MalformedJson, EmptyBody, HugeAnswer,
-                    RateLimitHeaders, WrongContentType
+                    RateLimitHeaders, WrongContentType, Compressed
 On its way          CutAfterHeaders, CutMidStream, ErrorEventMidStream, Hold, SlowDrip, Fragmented
+After it            CloseUnannounced
 
 `between` is called before each piece of the answer with the number of pieces sent, and once more
 before the answer ends. A whole answer is one piece unless a fault splits it.
@@ -13,6 +14,7 @@ before the answer ends. A whole answer is one piece unless a fault splits it.
 from __future__ import annotations
 
 import asyncio
+import gzip
 import threading
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -42,6 +44,9 @@ class Fault:
 
     async def between(self, x: Exchange, sent: int) -> None:
         """Before piece number `sent`, counted from 0."""
+
+    def after(self, x: Exchange) -> None:
+        """When the whole answer has gone out."""
 
 
 @dataclass(frozen=True)
@@ -184,6 +189,25 @@ class WrongContentType(Fault):
 
     def alter(self, x: Exchange, reply: Reply) -> Reply:
         return replace(reply, content_type=self.content_type)
+
+
+@dataclass(frozen=True)
+class Compressed(Fault):
+    """A whole answer comes in gzip to a client that takes it, as most providers send it."""
+
+    def alter(self, x: Exchange, reply: Reply) -> Reply:
+        if reply.streams or "gzip" not in x.recorded.headers.get("accept-encoding", ""):
+            return reply
+        packed = replace(reply, body=gzip.compress(reply.body))
+        return packed.with_headers({"content-encoding": "gzip"})
+
+
+@dataclass(frozen=True)
+class CloseUnannounced(Fault):
+    """Closes the connection after the answer though it let the client expect to reuse it."""
+
+    def after(self, x: Exchange) -> None:
+        x.close()
 
 
 @dataclass(frozen=True)

@@ -291,7 +291,10 @@ class FakeProvider:
         )
         for fault in x.faults:
             reply = fault.alter(x, reply)
-        return await deliver(x, reply, self.delay_between_chunks)
+        response = await deliver(x, reply, self.delay_between_chunks)
+        for fault in x.faults:
+            fault.after(x)
+        return response
 
     def _scripted(self, x: Exchange) -> Reply | None:
         """The answer where the script holds it whole."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
+import json
 import subprocess
 import sys
 from pathlib import Path
@@ -14,6 +16,8 @@ import pytest
 
 from tests.fakes import (
     PROVIDERS,
+    CloseUnannounced,
+    Compressed,
     ContentPolicyViolation,
     ContextWindowExceeded,
     CutAfterHeaders,
@@ -260,6 +264,28 @@ def test_connections_are_told_apart() -> None:
         ask(fake)
         kept, again, other = (request.peer for request in fake.requests)
         assert kept == again != other
+
+
+def test_an_answer_can_be_compressed() -> None:
+    with FakeOpenAI() as fake:
+        fake.fault(Compressed())
+        answer = ask(fake)
+        assert answer.headers["content-encoding"] == "gzip"
+        assert answer.json()["object"] == "chat.completion"
+
+
+def test_a_connection_can_be_closed_without_a_word() -> None:
+    with FakeOpenAI() as fake:
+        fake.fault(CloseUnannounced())
+        connection = http.client.HTTPConnection("127.0.0.1", fake.port, timeout=60)
+        body = json.dumps(asked())
+        connection.request("POST", "/v1/chat/completions", body, KEY)
+        answer = connection.getresponse()
+        assert answer.status == 200
+        assert answer.read()
+        assert answer.getheader("connection") is None
+        socket: Any = connection.sock
+        assert socket.recv(1) == b""
 
 
 def test_keys_and_models_are_checked() -> None:

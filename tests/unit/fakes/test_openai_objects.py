@@ -198,7 +198,7 @@ def test_a_video_is_ready_when_it_is_read(fake: FakeOpenAI, client: openai.OpenA
     assert client.videos.delete(video.id).deleted
 
 
-@pytest.mark.filterwarnings("ignore:deprecated")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_an_assistant_answers_in_a_thread(fake: FakeOpenAI, client: openai.OpenAI) -> None:
     beta: Any = client.beta
     assistant = beta.assistants.create(model="gpt-4o", instructions="be kind")
@@ -217,7 +217,7 @@ def test_an_assistant_answers_in_a_thread(fake: FakeOpenAI, client: openai.OpenA
     assert beta.threads.delete(thread.id).deleted
 
 
-@pytest.mark.filterwarnings("ignore:deprecated")
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_a_run_streams_its_events(fake: FakeOpenAI, client: openai.OpenAI) -> None:
     beta: Any = client.beta
     assistant = beta.assistants.create(model="gpt-4o")
