@@ -106,7 +106,7 @@ def test_a_configuration_is_served_or_refused_but_never_breaks_the_gateway(
     serve_or_refuse(file)
 
 
-@anything
+@settings(anything, max_examples=60)
 @given(entries=st.lists(sound_entries, max_size=4))
 def test_sound_entries_make_a_snapshot_whatever_their_names(file: Path, entries: Any) -> None:
     file.write_text(yaml.safe_dump({"model_list": entries}), "utf-8", errors="replace")
