@@ -6,6 +6,7 @@ over both. LiteLLM hands fields that it doesn't know on to the provider.
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -28,7 +29,7 @@ _LOCAL = frozenset(
     mock_tool_calls mock_timeout mock_delay model_info use_in_pass_through max_budget
     budget_duration configurable_clientside_auth_params default_api_key_rpm_limit
     default_api_key_tpm_limit cache caching_groups guardrails tiered_pricing search_provider
-    max_file_size_mb keepalive_seconds
+    max_file_size_mb keepalive_seconds litellm_credential_name
     """.split()
 )
 """Parameters of a deployment that say how the gateway uses it."""
@@ -53,6 +54,14 @@ _NUMBERS = {"n": int, "temperature": float, "seed": int, "partial_images": int}
 """Fields that are numbers to LiteLLM, and text in a multipart form."""
 
 _USAGE_STREAMS = frozenset({"acompletion", "atext_completion"})
+
+_TAKE_OPEN_FILES = frozenset(
+    """
+    aimage_edit aimage_variation avideo_generation avideo_edit avideo_extension
+    avideo_create_character
+    """.split()
+)
+"""Functions that take open files; the others take name, content and content type."""
 
 _THOUGHT_SIGNATURE = "__thought__"
 
@@ -105,15 +114,16 @@ def wants_usage(call: Call) -> bool:
     return bool(_options(call).get("include_usage"))
 
 
-def files(uploads: Iterable[Upload]) -> dict[str, Any]:
-    """Uploads by their field, as LiteLLM takes files: name, content, content type.
-
-    Reads them from disk.
-    """
+def files(function: str, uploads: Iterable[Upload]) -> dict[str, Any]:
+    """Uploads by their field, as a function takes files. Reads them from disk."""
     found: dict[str, Any] = {}
     for upload in uploads:
         upload.file.seek(0)
-        part = (upload.filename, upload.file.read(), upload.content_type)
+        content = upload.file.read()
+        part: Any = (upload.filename, content, upload.content_type)
+        if function in _TAKE_OPEN_FILES:
+            part = io.BytesIO(content)
+            part.name = upload.filename
         if upload.field in found:
             held = found[upload.field]
             found[upload.field] = [*(held if isinstance(held, list) else [held]), part]

@@ -102,7 +102,7 @@ class _Chat:
                     if usage is not None:
                         last.usage = usage
                 elif any(choice.finish_reason for choice in chunk.choices):
-                    if self._finishes and is_invented_end(chunk, self._chunks):
+                    if self._finishes and is_invented_end(self._chunks):
                         raise failures.cut("the stream ended before the provider had finished")
                     last = chunk
                 else:

@@ -43,6 +43,10 @@ class LitellmLane:
         """Whether LiteLLM has been imported."""
         return self._loader.loaded
 
+    def configure(self, settings: Mapping[str, Any]) -> None:
+        """Takes another configuration's `litellm_settings`; they are the whole process's."""
+        self._loader.configure(settings)
+
     def warm(self) -> None:
         """Starts importing LiteLLM in the background."""
         self._loader.warm()
@@ -80,7 +84,7 @@ class _Attempt:
                 result = await self._ask(sdk)
                 if _is_binary(result):
                     return await self._binary(result)
-                if not hasattr(result, "__aiter__"):
+                if not (call.stream and hasattr(result, "__aiter__")):
                     headers, body = encode(call, result)
                     return Answer(200, headers, body)
         except Exception as error:
@@ -97,7 +101,7 @@ class _Attempt:
         else:
             named = arguments(call, self._deployment, self._provider, self._timeouts)
         if call.uploads:
-            named |= await asyncio.to_thread(files, call.uploads)
+            named |= await asyncio.to_thread(files, function, call.uploads)
         if google.is_adapted(sdk, function, self._deployment.model, self._provider):
             return await google.ask(sdk, call, named, finishes=sdk.finishes(self._provider))
         if function in OBSERVED and not has_thought_signatures(call):

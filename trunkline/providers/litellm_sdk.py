@@ -44,6 +44,9 @@ GLOBALS = frozenset(
 )
 """Keys of `litellm_settings` that change how LiteLLM speaks to providers."""
 
+_DEFAULTS: dict[str, Any] = {}
+"""LiteLLM's own values of those, as they are after the import."""
+
 _ELSEWHERE = {"agenerate_content_stream": "google_genai.agenerate_content_stream"}
 """Functions that stand in another module of LiteLLM than `litellm` itself."""
 
@@ -111,6 +114,12 @@ class SdkLoader:
         self._task: asyncio.Task[Sdk] | None = None
         self._sdk: Sdk | None = None
 
+    def configure(self, settings: Mapping[str, Any]) -> None:
+        """Takes another configuration's `litellm_settings`, for all calls from now on."""
+        self._settings = settings
+        if self._sdk is not None:
+            _apply(self._sdk.module, settings)
+
     @property
     def loaded(self) -> bool:
         return self._sdk is not None
@@ -155,14 +164,20 @@ def _import(settings: Mapping[str, Any]) -> Sdk:
     litellm.suppress_debug_info = True
     litellm.disable_hf_tokenizer_download = True
     litellm.num_retries = None
-    for name in GLOBALS & settings.keys():
-        setattr(litellm, name, settings[name])
-    _quieten(verbose=bool(settings.get("set_verbose")))
+    _DEFAULTS.update({name: getattr(litellm, name, None) for name in GLOBALS - _DEFAULTS.keys()})
+    _apply(litellm, settings)
     if not already:
         # Its hundred thousands of objects live as long as the process: no collection looks at
         # them again, which takes pauses of 50 ms and more out of the serving.
         gc.freeze()
     return Sdk(litellm, _observer(logging_class))
+
+
+def _apply(litellm: Any, settings: Mapping[str, Any]) -> None:
+    for name, default in _DEFAULTS.items():
+        value = settings.get(name)
+        setattr(litellm, name, default if value is None else value)
+    _quieten(verbose=bool(settings.get("set_verbose")))
 
 
 def _observer(base: Any) -> Any:

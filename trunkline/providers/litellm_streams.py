@@ -62,26 +62,29 @@ async def _openai_chunks(call: Call, result: Any, *, finishes: bool) -> AsyncIte
     shown = wants_usage(call)
     source = getattr(result, "completion_stream", result)  # of a text completion: the chat's
     watched = result if hasattr(result, "received_finish_reason") else source
+    ended = False
     async for chunk in result:
         usage = getattr(chunk, "usage", None)
         if usage is not None:
             _correct(usage, getattr(watched, "chunks", ()))
             read_object("openai", {"usage": plain(usage)}, call.usage)
-            if _says_nothing_else(chunk):
-                if shown:
-                    chunk.choices = []
-                    yield encode_chunk(chunk, named=False)
-                continue
-            if not shown:
-                del chunk.usage
-        elif finishes and is_invented_end(chunk, watched):
-            raise failures.cut("the stream ended before the provider had finished")
+        if ended and _says_nothing(chunk):
+            if usage is not None and shown:
+                chunk.choices = []
+                yield encode_chunk(chunk, named=False)
+            continue
+        if usage is not None and not shown:
+            del chunk.usage
+        if any(getattr(choice, "finish_reason", None) for choice in chunk.choices):
+            ended = True
+            if finishes and is_invented_end(watched):
+                raise failures.cut("the stream ended before the provider had finished")
         yield encode_chunk(chunk, named=False)
     yield DONE
 
 
-def _says_nothing_else(chunk: Any) -> bool:
-    """Whether a chunk that holds usage holds nothing but it."""
+def _says_nothing(chunk: Any) -> bool:
+    """Whether a chunk holds nothing, or nothing but usage."""
     for choice in chunk.choices:
         if getattr(choice, "finish_reason", None) or getattr(choice, "text", None):
             return False
@@ -91,12 +94,13 @@ def _says_nothing_else(chunk: Any) -> bool:
     return True
 
 
-def is_invented_end(chunk: Any, watched: Any) -> bool:
-    """Whether a chunk ends the stream with a reason that the provider never gave."""
-    if not hasattr(watched, "received_finish_reason"):
+def is_invented_end(stream: Any) -> bool:
+    """Whether a stream of LiteLLM's that just told why it ends never heard it from the provider."""
+    if not hasattr(stream, "received_finish_reason"):
         return False
-    given = watched.received_finish_reason or getattr(watched, "intermittent_finish_reason", None)
-    return not given and any(getattr(choice, "finish_reason", None) for choice in chunk.choices)
+    return not (
+        stream.received_finish_reason or getattr(stream, "intermittent_finish_reason", None)
+    )
 
 
 def _correct(usage: Any, seen: Any) -> None:
