@@ -6,6 +6,7 @@ import gc
 import logging
 import os
 import random
+import ssl
 
 import aiohttp
 
@@ -25,6 +26,7 @@ from .routing.health import Health
 from .routing.router import build_router
 from .routing.strategies import STRATEGIES
 from .settings import Settings
+from .settings.schema import LitellmSettings
 
 log = logging.getLogger("trunkline")
 
@@ -39,7 +41,7 @@ class Application:
         self._snapshot = build_snapshot(settings, version=1)
         self._surface: Surface | None = None
         self._session: aiohttp.ClientSession | None = None
-        self._litellm = LitellmLane()
+        self._litellm = LitellmLane(settings.litellm_settings.model_dump(exclude_none=True))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -65,7 +67,7 @@ class Application:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _start(self) -> Surface:
-        self._session = _session()
+        self._session = _session(self._settings)
         settings, snapshot = self._settings, self._snapshot
         direct = DirectLane(self._session)
         router = build_router(settings, snapshot, Health(), random.Random())
@@ -92,16 +94,33 @@ class Application:
         log.info("stopped")
 
 
-def _session() -> aiohttp.ClientSession:
+def _session(settings: Settings) -> aiohttp.ClientSession:
+    """What the direct lane reaches providers with."""
     proxied = any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY"))
     return aiohttp.ClientSession(
         # Idle connections are given up before common servers and load balancers give them up.
-        connector=aiohttp.TCPConnector(limit=0, keepalive_timeout=15, ttl_dns_cache=30),
+        connector=aiohttp.TCPConnector(
+            limit=0, keepalive_timeout=15, ttl_dns_cache=30, ssl=_tls(settings.litellm_settings)
+        ),
         cookie_jar=aiohttp.DummyCookieJar(),
         headers={"accept-encoding": "identity", "user-agent": "trunkline"},
         read_bufsize=2**18,
         trust_env=proxied,
     )
+
+
+def _tls(settings: LitellmSettings) -> ssl.SSLContext | bool:
+    """How providers' certificates are checked: `ssl_verify`, or a file of authorities there."""
+    verify, certificate = settings.ssl_verify, settings.ssl_certificate
+    if verify is False:
+        return False
+    authorities = verify if isinstance(verify, str) else os.environ.get("SSL_CERT_FILE")
+    if not (authorities or certificate):
+        return True
+    context = ssl.create_default_context(cafile=authorities)
+    if certificate:
+        context.load_cert_chain(certificate)
+    return context
 
 
 def _needs_litellm(deployment: Deployment) -> bool:
