@@ -50,14 +50,14 @@ def _openai(
 def _google(
     name: str, method: str, path: str, function: str = "", summary: str = "", **row: Any
 ) -> Operation:
-    """A row of Google's API, with its version in front and without."""
+    """A row of Google's API, with each of its versions in front and without."""
     upstream = path.replace(":path", "")
     row = {"body": "json" if method == "POST" else "none", "upstream": upstream} | row
     return Operation(
         name,
         Wire.GOOGLE,
         method,
-        (f"/v1beta{path}", path),
+        (f"/v1beta{path}", f"/v1{path}", path),
         function=function,
         summary=summary,
         **row,

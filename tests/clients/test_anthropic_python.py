@@ -70,7 +70,9 @@ def test_errors_are_the_sdks_own(client, server):
     with pytest.raises(anthropic.NotFoundError):
         client.messages.create(model="nobody", max_tokens=5, messages=HI)
     with pytest.raises(anthropic.BadRequestError) as wrong:
-        client.messages.create(model="claude", max_tokens="many", messages=HI)
+        client.messages.create(
+            model="claude", max_tokens=5, messages=HI, extra_body={"max_tokens": "many"}
+        )
     assert "max_tokens" in str(wrong.value)
     with pytest.raises(anthropic.AuthenticationError):
         anthropic.Anthropic(base_url=server.url, api_key="wrong").messages.create(
