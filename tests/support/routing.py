@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -67,6 +68,7 @@ def call(text: str = "", *, body: Mapping[str, Any] | None = None, **fields: Any
         operation=fields.pop("operation", CHAT),
         group=fields.pop("group", "group"),
         body=dict(body),
+        raw=json.dumps(body).encode(),
         started=0.0,
         **fields,
     )

@@ -80,10 +80,10 @@ async def test_latency_based_forgets_what_is_older_than_its_ttl() -> None:
 async def test_latency_based_can_go_by_a_percentile_of_first_chunks() -> None:
     deployments = two()
     over = router(deployments, "latency-based-routing", {"ttft_percentile": 0.5})
-    for of, samples in zip(deployments, ([1.0, 1.0, 30.0], [2.0, 2.0, 2.0]), strict=True):
+    for of, samples in zip(deployments, ([1.0, 3.0, 30.0], [2.0, 2.0, 50.0]), strict=True):
         for first in samples:
-            answer(over, of, call(stream=True), seconds=40.0, first_chunk=first)
-    assert (await over.choose(deployments, call(stream=True))).id == "d0"
+            answer(over, of, call(stream=True), seconds=60.0, first_chunk=first)
+    assert (await over.choose(deployments, call(stream=True))).id == "d1"
 
 
 @pytest.mark.criterion("R2.6")
@@ -312,6 +312,20 @@ async def test_a_request_goes_where_the_model_is_not_known_to_lack_what_it_needs
     assert (await over.choose(deployments, call("plain"))).id == "d0"
     # What is known may be outdated: with nobody else, the provider decides.
     assert (await over.choose(deployments[:1], call(body=body))).id == "d0"
+
+
+@pytest.mark.parametrize("unknown", [None, True])
+async def test_a_model_of_which_nothing_is_known_is_taken_to_be_capable(unknown: Any) -> None:
+    deployments = deployment("d0", info={"supports_vision": unknown}), deployment("d1")
+    over = router(deployments, "least-busy", enable_pre_call_checks=True)
+    assert (await over.choose(deployments, call(body=image_of_anthropic()))).id == "d0"
+
+
+async def test_plain_json_needs_no_schemas() -> None:
+    deployments = deployment("d0", info={"supports_response_schema": False}), deployment("d1")
+    over = router(deployments, "least-busy", enable_pre_call_checks=True)
+    request = call(body={"response_format": {"type": "json_object"}})
+    assert (await over.choose(deployments, request)).id == "d0"
 
 
 @examples(max_examples=200, deadline=None)

@@ -136,6 +136,8 @@ async def test_a_place_given_to_a_client_that_left_goes_to_the_next() -> None:
     gone.cancel()
     await here
     assert served == ["here"]
+    over.cancelled(deployments[0], call())
+    assert (await asyncio.wait_for(over.choose(deployments, call()), 5)).id == "d0"
 
 
 async def test_who_waits_for_a_deployment_that_cools_down_meanwhile_is_told_so() -> None:

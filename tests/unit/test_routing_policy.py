@@ -49,13 +49,15 @@ def test_router_settings_win_over_litellm_settings(
 
 
 @pytest.mark.criterion("R14.1")
-def test_a_groups_own_policy_holds_for_that_group_even_when_it_was_fallen_back_to() -> None:
-    rules = policy({"model_group_retry_policy": {"standby": {"InternalServerErrorRetries": 7}}})
-    request = call(group="main", fallbacks=1)
-    standby = deployment("d0", group="standby")
-    fail(router([standby]), standby, request, INTERNAL)
-    assert rules.retries(INTERNAL, request) == 7
-    assert rules.retries(INTERNAL, call(group="main")) == 2
+def test_a_groups_own_policy_holds_for_that_group_and_not_for_those_that_stand_in() -> None:
+    own = {"main": {"DefaultRetries": 5}, "standby": {"InternalServerErrorRetries": 7}}
+    rules = policy({"model_group_retry_policy": own})
+    assert rules.retries(INTERNAL, call(group="main")) == 5
+    for group, expected in (("standby", 7), ("third", 2)):
+        request = call(group="main", fallbacks=1)
+        failed = deployment("d0", group=group)
+        fail(router([failed]), failed, request, INTERNAL)
+        assert rules.retries(INTERNAL, request) == expected
 
 
 @pytest.mark.criterion("R14.1")

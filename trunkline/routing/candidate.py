@@ -47,11 +47,9 @@ class Candidate:
 
     @property
     def free(self) -> bool:
-        """Whether it can take another call now, without overtaking one that waits."""
-        places, vitals = self.places, self.vitals
-        return places is None or (
-            not vitals.waiting and vitals.in_flight + vitals.promised < places
-        )
+        """Whether it can take another call now."""
+        taken = self.vitals.in_flight + self.vitals.promised
+        return self.places is None or taken < self.places
 
 
 def candidate(

@@ -244,10 +244,9 @@ _DEDICATED = frozenset({ErrorKind.CONTEXT_WINDOW, ErrorKind.CONTENT_POLICY})
 
 
 def _leave(here: Candidate) -> None:
-    vitals = here.vitals
-    vitals.in_flight -= 1
-    if vitals.waiting and (here.places is None or vitals.in_flight + vitals.promised < here.places):
-        hand_on(vitals)
+    here.vitals.in_flight -= 1
+    if here.vitals.waiting and here.free:
+        hand_on(here.vitals)
 
 
 def build_router(settings: Settings, snapshot: Known, health: Health, random: Random) -> Router:
