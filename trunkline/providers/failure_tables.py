@@ -168,8 +168,15 @@ REFUSED = re.compile(
             "may contain inappropriate content",
             "considered high risk",
             "content exists risk",
+            "blocked by our content filters",
+            "deny-listed token",
         )
     ),
+    re.IGNORECASE,
+)
+
+NO_MODEL = re.compile(
+    r"model identifier is invalid|model \S{1,120} (?:does not exist|is not found|was not found)",
     re.IGNORECASE,
 )
 

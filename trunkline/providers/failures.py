@@ -25,6 +25,7 @@ from .failure_tables import (
     CODES,
     NAMES,
     NAMES_WITHOUT_STATUS,
+    NO_MODEL,
     NOT_TOO_LONG,
     PROVIDER_STATUSES,
     REFUSED,
@@ -144,6 +145,8 @@ def _by_words(kind: ErrorKind, said: ErrorBody) -> ErrorKind:
             return kind if excluded else ErrorKind.CONTEXT_WINDOW
     if kind is ErrorKind.BAD_REQUEST and BAD_KEY.search(words):
         return ErrorKind.AUTHENTICATION
+    if kind is ErrorKind.BAD_REQUEST and NO_MODEL.search(words):
+        return ErrorKind.NOT_FOUND
     return kind
 
 
@@ -157,8 +160,9 @@ def retry_after(headers: Mapping[str, str], said: ErrorBody, *, now: float) -> f
         return milliseconds / 1000
     stated = headers.get("retry-after")
     if stated is not None:
-        seconds = _seconds(stated)
-        return _until(stated, now) if seconds is None else seconds
+        given = [_seconds(part) for part in stated.split(",")]  # a proxy may have added its own
+        waits = [seconds for seconds in given if seconds is not None]
+        return max(waits) if waits else _until(stated, now)
     return _stated_in_body(said)
 
 

@@ -40,6 +40,14 @@ _KINDS: Mapping[str, ErrorKind] = {
 }
 """What LiteLLM's classes mean."""
 
+_LATE = frozenset({"httpx.TimeoutException", "builtins.TimeoutError", "openai.APITimeoutError"})
+_BROKEN = frozenset({"aiohttp.ClientPayloadError", "httpx.RemoteProtocolError", "httpx.ReadError"})
+_UNREACHED = frozenset(
+    {"httpx.NetworkError", "aiohttp.ClientConnectionError", "builtins.ConnectionError"}
+)
+_REFUSED = frozenset({"google.GoogleAuthError", "botocore.BotoCoreError"})
+"""Exceptions of other packages in a chain, with the package in front, and what they mean."""
+
 _DECIDED_BY_WORDS = (ErrorKind.CONTEXT_WINDOW, ErrorKind.CONTENT_POLICY)
 """Kinds that LiteLLM tells from a provider's words; it knows more providers' than we."""
 
@@ -56,6 +64,12 @@ _NO_CREDENTIALS = re.compile(
 _PREFIXES = re.compile(
     r"^(?:\s*(?:litellm\.)?[A-Z]\w*(?:Error|Exception|Timeout)(?: [A-Z]\w*Error)?\s*(?::|-)\s+)+"
 )
+_FOREIGN = re.compile(r"litellm\.|Traceback \(most|object has no attribute")
+_BROKEN_OFF = re.compile(
+    r"payload is not completed|peer closed connection|onnection (?:lost|reset)"
+)
+_BROKE = "the connection broke before the answer was complete"
+_HINT = re.compile(r"\. To drop these, set `litellm\.drop_params=True`.*", re.DOTALL)
 _NOTICE = re.compile(
     r"\s*(?:File an issue if litellm error|This looks like a bug in LiteLLM|Give Feedback"
     r"|Traceback \(most recent call last\)).*",
@@ -88,6 +102,23 @@ def provider_error(
         found.detail = _detail_for(wire, found)
         return _with_litellm_kind(found, error)
     return _without_answer(chain, provider, secrets, seconds)
+
+
+def reported_error(
+    payload: bytes, wire: Wire, provider: str, secrets: tuple[str, ...]
+) -> ProviderError:
+    """The failure that the payload of an error event reports.
+
+    The event is the provider's, or one in which LiteLLM words an exception of its own.
+    """
+    found = failures.classify(200, payload, {}, wire, provider, secrets)
+    if _FOREIGN.search(found.message) is None:
+        return found
+    if _BROKEN_OFF.search(found.message):
+        return failures.cut(_BROKE)
+    found.message = _clean(found.message) or "the provider reported an error"
+    found.args, found.detail = (found.message,), None
+    return found
 
 
 def _chain(error: BaseException | None) -> Iterator[BaseException]:
@@ -133,20 +164,26 @@ def _without_answer(
         for held in chain
         for cls in type(held).__mro__
     }
-    if names & {"httpx.TimeoutException", "builtins.TimeoutError", "openai.APITimeoutError"}:
-        return failures.timed_out(seconds)
-    if names & {"aiohttp.ClientPayloadError", "httpx.RemoteProtocolError", "httpx.ReadError"}:
-        return failures.cut("the connection broke before the answer was complete")
-    if names & {"httpx.NetworkError", "aiohttp.ClientConnectionError", "builtins.ConnectionError"}:
-        return failures.unreachable(chain[-1])
-    if isinstance(
-        missing := next((e for e in chain if isinstance(e, ImportError)), None), ImportError
+    for classes, made in (
+        (_LATE, lambda: failures.timed_out(seconds)),
+        (_BROKEN, lambda: failures.cut(_BROKE)),
+        (_UNREACHED, lambda: failures.unreachable(chain[-1])),
+        (_REFUSED, lambda: _no_credentials(chain[-1], provider)),
     ):
-        message = f"a Python package that {provider} needs is not installed: {missing.name}"
+        if names & classes:
+            return made()
+    missing = [held.name for held in chain if isinstance(held, ImportError)]
+    if missing:
+        message = f"a Python package that {provider} needs is not installed: {missing[0]}"
         return failures.failure(ErrorKind.INTERNAL, message)
     if any(isinstance(held, json.JSONDecodeError) for held in chain):
         return failures.malformed("it is not JSON")
     return _worded(chain, provider, secrets)
+
+
+def _no_credentials(error: BaseException, provider: str) -> ProviderError:
+    message = f"the credentials for {provider} could not be used: {type(error).__name__}"
+    return failures.failure(ErrorKind.AUTHENTICATION, message)
 
 
 def _worded(chain: list[BaseException], provider: str, secrets: tuple[str, ...]) -> ProviderError:
@@ -155,8 +192,7 @@ def _worded(chain: list[BaseException], provider: str, secrets: tuple[str, ...])
     stated = next(
         (held for held in chain if isinstance(getattr(held, "status_code", None), int)), outer
     )
-    text = str(getattr(stated, "message", "") or stated)
-    text = _NOTICE.sub("", _PREFIXES.sub("", text)).strip()
+    text = _clean(str(getattr(stated, "message", "") or stated))
     status = getattr(stated, "status_code", None)
     kind = _KINDS.get(type(outer).__name__)
     if text.startswith(("{", "[", "<")) and isinstance(status, int) and status >= 400:
@@ -168,3 +204,9 @@ def _worded(chain: list[BaseException], provider: str, secrets: tuple[str, ...])
         kind = ErrorKind.BAD_REQUEST if _UNSUPPORTED.search(text) else ErrorKind.INTERNAL
     message = bounded(text, failures.LONGEST_MESSAGE, secrets) or type(outer).__name__
     return failures.failure(kind, message)
+
+
+def _clean(text: str) -> str:
+    """LiteLLM's words without the names of its classes, tracebacks and advice to its callers."""
+    text = _NOTICE.sub("", _PREFIXES.sub("", text)).strip()
+    return _HINT.sub("; `drop_params: true` leaves them out", text).replace("litellm.", "")

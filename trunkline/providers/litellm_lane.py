@@ -14,7 +14,7 @@ from . import litellm_streams as streams
 from .litellm_arguments import arguments, files, has_thought_signatures
 from .litellm_counting import counting_arguments
 from .litellm_encoding import EVENTS, encode, kept_headers
-from .litellm_errors import provider_error
+from .litellm_errors import provider_error, reported_error
 from .litellm_sdk import Sdk, SdkLoader
 from .secrets import secrets_of
 
@@ -87,11 +87,13 @@ class _Attempt:
                 if not (call.stream and hasattr(result, "__aiter__")):
                     headers, body = encode(call, result)
                     return Answer(200, headers, body)
+                await streams.begin(result)
         except Exception as error:
             raise self._failure(error, seconds) from error
-        finishes = sdk.finishes(self._provider)
-        chunks = self._guarded(streams.chunks(call, result, finishes=finishes), result)
-        return Answer(200, [EVENTS, *kept_headers(result)], chunks=chunks)
+        pieces = streams.chunks(
+            call, result, finishes=sdk.finishes(self._provider), classify=self._reported
+        )
+        return Answer(200, [EVENTS, *kept_headers(result)], chunks=self._guarded(pieces, result))
 
     async def _ask(self, sdk: Sdk) -> Any:
         call = self._call
@@ -137,6 +139,10 @@ class _Attempt:
             return error
         wire, secrets = self._call.operation.wire, secrets_of(self._deployment)
         return provider_error(error, wire, self._provider, secrets, seconds)
+
+    def _reported(self, payload: bytes) -> ProviderError:
+        wire, secrets = self._call.operation.wire, secrets_of(self._deployment)
+        return reported_error(payload, wire, self._provider, secrets)
 
 
 def _is_binary(result: Any) -> bool:

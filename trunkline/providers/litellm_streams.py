@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 from ..call import Call
@@ -17,22 +17,22 @@ from .usage import read_object
 
 DONE = b"data: [DONE]\n\n"
 
+_NAMED = frozenset({"responses", "runs", "media"})
+"""Usage readers of the operations whose events have their type in an `event:` line too."""
+
 _CHUNKED = frozenset({"acompletion", "atext_completion"})
 """Functions that stream LiteLLM's own chunks, in OpenAI's shape."""
 
-_INNER = (
-    "completion_stream",
-    "litellm_custom_stream_wrapper",
-    "stream_iterator",
-    "response",
-    "stream",
-)
-"""Where LiteLLM's iterators that can't be closed hold what they read from."""
+DEEPEST = 6
+"""Iterators of LiteLLM's that stand inside each other, down to the HTTP response."""
 
 
-def chunks(call: Call, result: Any, *, finishes: bool) -> AsyncIterator[bytes]:
+def chunks(
+    call: Call, result: Any, *, finishes: bool, classify: Callable[[bytes], ProviderError]
+) -> AsyncIterator[bytes]:
     """The pieces of a stream as they go to the client.
 
+    classify: the failure that the payload of an error event reports.
     finishes: whether LiteLLM tells why the provider's streams end; one that ends without a reason
         is an error then.
     Raises ProviderError when the provider stops before it has finished; other exceptions are
@@ -40,21 +40,55 @@ def chunks(call: Call, result: Any, *, finishes: bool) -> AsyncIterator[bytes]:
     """
     if call.operation.function in _CHUNKED:
         return _openai_chunks(call, result, finishes=finishes)
-    return _events(call, result)
+    return _events(call, result, classify)
+
+
+async def begin(result: Any) -> None:
+    """Sends the request behind a stream for which LiteLLM has not sent it yet.
+
+    LiteLLM begins some answers before it has asked the provider; a failure then would come too
+    late for another deployment.
+    """
+    for holder in _holders(result):
+        fetch = getattr(holder, "fetch_stream", None)
+        if fetch is not None and getattr(holder, "completion_stream", 0) is None:
+            await fetch()
 
 
 async def close(result: Any) -> None:
     """Ends the provider's request behind a stream of LiteLLM's."""
-    for holder in (result, *(getattr(result, name, None) for name in _INNER)):
-        for name in ("aclose", "close"):
-            end = getattr(holder, name, None)
-            if end is None:
+    for holder in list(_holders(result)):
+        end = getattr(holder, "aclose", None) or getattr(holder, "close", None)
+        if end is None:
+            continue
+        with contextlib.suppress(Exception):
+            pending = end()
+            if asyncio.iscoroutine(pending):
+                await pending
+
+
+def _holders(result: Any) -> Iterator[Any]:
+    """A stream and what it reads from, the outermost first."""
+    level, seen = [result], set[int]()
+    for _ in range(DEEPEST):
+        inner = []
+        for holder in level:
+            if id(holder) in seen:
                 continue
-            with contextlib.suppress(Exception):
-                pending = end()
-                if asyncio.iscoroutine(pending):
-                    await pending
-            break
+            seen.add(id(holder))
+            yield holder
+            inner += [one for one in _held(holder) if _is_source(one)]
+        level = inner
+
+
+def _held(holder: Any) -> list[Any]:
+    """What an iterator holds: an object in its attributes, a generator in its variables."""
+    frame = getattr(holder, "ag_frame", None)
+    return list((frame.f_locals if frame else getattr(holder, "__dict__", {})).values())
+
+
+def _is_source(one: Any) -> bool:
+    return hasattr(one, "__aiter__") or hasattr(one, "aclose")
 
 
 async def _openai_chunks(call: Call, result: Any, *, finishes: bool) -> AsyncIterator[bytes]:
@@ -112,15 +146,15 @@ def _correct(usage: Any, seen: Any) -> None:
             usage.total_tokens = usage.prompt_tokens + usage.completion_tokens
 
 
-async def _events(call: Call, result: Any) -> AsyncIterator[bytes]:
+async def _events(
+    call: Call, result: Any, classify: Callable[[bytes], ProviderError]
+) -> AsyncIterator[bytes]:
     """Events of the other APIs; LiteLLM gives some as objects and some as bytes."""
-    watcher = StreamWatcher(
-        call.operation.usage, call.usage, hide_usage=False, classify=_error_event(call)
-    )
+    kind = call.operation.usage
+    watcher = StreamWatcher(kind, call.usage, hide_usage=False, classify=classify)
     frames = FrameBuffer()
-    named = call.operation.usage in {"responses", "runs", "media"}
     async for chunk in result:
-        whole = frames.feed(encode_chunk(chunk, named=named))
+        whole = frames.feed(encode_chunk(chunk, named=kind in _NAMED))
         if whole and (whole := watcher.see(whole)):
             yield whole
         if watcher.failure:
@@ -131,10 +165,3 @@ async def _events(call: Call, result: Any) -> AsyncIterator[bytes]:
         raise watcher.failure
     if closing := watcher.closing():
         yield closing
-
-
-def _error_event(call: Call) -> Any:
-    def classify(payload: bytes) -> ProviderError:
-        return failures.classify(200, payload, {}, call.operation.wire, "")
-
-    return classify
