@@ -63,7 +63,8 @@ class Latencies:
         """The sample that `share` (from 0 to 1) of those after `start` don't exceed."""
         self._drop(start)
         ordered = sorted(seconds for _, seconds in self._samples)
-        return ordered[ceil(len(ordered) * share) - 1] if ordered else None
+        rank = ceil(len(ordered) * min(share, 1.0))
+        return ordered[max(rank, 1) - 1] if ordered else None
 
     def _drop(self, start: float) -> None:
         samples = self._samples

@@ -266,5 +266,5 @@ def build_router(settings: Settings, snapshot: Known, health: Health, random: Ra
         filters=Filters.from_settings(settings, strategy.limits),
         facts=snapshot.facts_of,
         default_places=settings.router_settings.default_max_parallel_requests,
-        kept_latencies=int(args.get("max_latency_list_size", KEPT_LATENCIES)),
+        kept_latencies=max(1, int(args.get("max_latency_list_size", KEPT_LATENCIES))),
     )

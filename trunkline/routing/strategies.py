@@ -93,7 +93,8 @@ class LatencyBased:
     def __init__(self, args: Mapping[str, Any], random: Random) -> None:
         self._ttl = float(args.get("ttl", 3600))
         self._slack = 1 + float(args.get("lowest_latency_buffer", 0))
-        self._percentile = args.get("ttft_percentile")
+        percentile = args.get("ttft_percentile")
+        self._percentile = None if percentile is None else float(percentile)
         self._random = random
 
     def pick(self, candidates: Candidates, call: Call, now: float) -> Candidate:
