@@ -482,6 +482,30 @@ def test_vertex_gets_our_project_and_an_access_token(server, providers, path):
     assert seen.headers["authorization"].removeprefix("Bearer ") in providers["vertex"].issued
 
 
+@pytest.mark.criterion("R1.1")
+def test_vertex_has_a_default_project_for_models_of_no_deployment(module_gateway, providers):
+    vertex = providers["vertex"]
+    config = {
+        "default_vertex_config": {
+            "vertex_project": "default-project",
+            "vertex_location": "europe-west1",
+            "vertex_credentials": "os.environ/VERTEX_KEY_FILE",
+        },
+        "model_list": [deployment("mock", "openai/x", mock_response="hi")],
+    }
+    environment = {
+        "VERTEX_KEY_FILE": json.dumps(vertex.service_account()),
+        "VERTEXAI_API_BASE": vertex.url,
+    }
+    server = module_gateway(config, env=environment)
+    body = {"contents": [{"role": "user", "parts": [{"text": "hello there"}]}]}
+    path = "/vertex_ai/publishers/google/models/gemini-2.5-pro:generateContent"
+    answer = httpx.post(server.url + path, json=body, timeout=60)
+    assert answer.status_code == 200, answer.text
+    here = "/v1/projects/default-project/locations/europe-west1"
+    assert vertex.last.path.startswith(here)
+
+
 @pytest.mark.criterion("R1.1", "R1.4")
 def test_azures_deployment_in_the_path_may_be_a_model_group(server, providers):
     path = "/azure/openai/deployments/chat-eu/chat/completions?api-version=2024-10-21"

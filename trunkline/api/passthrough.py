@@ -28,7 +28,7 @@ from ..errors import ErrorKind, GatewayError, MethodNotAllowed, NotFound
 from ..gateway import Gateway
 from ..live.snapshot import Snapshot
 from ..providers import failures
-from ..providers.passthrough.accounts import account_of, first_account, lends
+from ..providers.passthrough.accounts import Account, account_of, first_account, lends
 from ..providers.passthrough.destination import checked, filtered
 from ..providers.passthrough.endpoints import Endpoint, endpoints_of
 from ..providers.passthrough.request import Outgoing
@@ -50,9 +50,6 @@ from .http import (
 from .relay import Upload, relay
 
 log = logging.getLogger("trunkline.api")
-
-PATIENCE = 600.0
-"""LiteLLM's default for `general_settings.pass_through_request_timeout`: the longest silence."""
 
 _OPERATIONS = {wire: Operation("pass_through", wire, "*", ()) for wire in Wire}
 _AWS_KEY = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/,\s]+)/")
@@ -145,7 +142,8 @@ class _Exchange:
         self._headers = header_map(scope)
         self._query = scope["query_string"].decode("latin-1")
         self._upload: Upload | None = None
-        self._patience = _patience(gateway.serving.snapshot)
+        self._settings = gateway.serving.snapshot.settings
+        self._patience = self._settings.general_settings.pass_through_request_timeout
 
     async def run(self) -> None:
         target = self._match.target
@@ -181,14 +179,21 @@ class _Exchange:
         group = self._group(row, request.path, fields)
         async with self._watched():
             if group is None:
-                deployments = self._gateway.serving.snapshot.deployments
-                account = first_account(row, request.path, os.environ, deployments)
+                account = self._account(row, request.path)
                 await prepare(row, request, account)
                 response = await self._sent(request, self._patience)
                 async with _closing(response):
                     await self._relay(response, self._patience)
             else:
                 await self._to_group(row, group, request, fields)
+
+    def _account(self, row: PassThrough, path: str) -> Account:
+        """The account for a request that names no model group."""
+        vertex = self._settings.default_vertex_config.model_dump(exclude_none=True)
+        if row.signer == "google" and vertex:
+            return account_of(row, path, os.environ, vertex)
+        deployments = self._gateway.serving.snapshot.deployments
+        return first_account(row, path, os.environ, deployments)
 
     async def _to_group(
         self, row: PassThrough, group: str, request: Outgoing, fields: dict[str, Any]
@@ -236,7 +241,7 @@ class _Exchange:
             headers=request.headers.copy(),
             body=_naming(request.body, fields, group, deployment),
         )
-        await prepare(row, request, account_of(row, request.path, os.environ, deployment))
+        await prepare(row, request, account_of(row, request.path, os.environ, deployment.params))
         return await self._sent(request, timeouts.total)
 
     def _group(self, row: PassThrough, path: str, fields: Mapping[str, Any]) -> str | None:
@@ -384,9 +389,3 @@ def _password(encoded: str) -> str | None:
         return None
     user, _, password = pair.partition(":")
     return password or user
-
-
-def _patience(snapshot: Snapshot) -> float:
-    extra = snapshot.settings.general_settings.model_extra or {}
-    configured = extra.get("pass_through_request_timeout")
-    return float(configured) if isinstance(configured, int | float) and configured > 0 else PATIENCE

@@ -16,7 +16,7 @@ from ..call import Wire
 from ..errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound
 from ..gateway import Gateway
 from ..operations import OPERATIONS
-from . import errors, health, models, realtime
+from . import about, errors, health, models, openapi, realtime
 from .http import Receive, Scope, Send, encode, send_answer
 from .inference import Inference
 from .passthrough import PassThroughs
@@ -64,9 +64,16 @@ class Surface:
 
 
 def _others(gateway: Gateway) -> FastAPI:
-    app = FastAPI(title="Trunkline", version=__version__, docs_url=None, redoc_url=None)
-    app.include_router(health.router(gateway))
-    app.include_router(models.router(gateway))
+    app = FastAPI(
+        title="Trunkline", version=__version__, docs_url=None, redoc_url=None, openapi_url=None
+    )
+    for each in (
+        about.router(gateway, app),
+        openapi.router(app),
+        health.router(gateway),
+        models.router(gateway),
+    ):
+        app.include_router(each)
     handlers: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {
         GatewayError: _gateway_error,
         HTTPException: _http_error,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 LATER: Mapping[str, frozenset[str]] = {
     "": frozenset(
         """
-        agent_list assistant_settings callback_settings default_vertex_config files_settings
+        agent_list assistant_settings callback_settings files_settings
         finetune_settings mcp_servers mcp_tools prompts sandbox_tools search_tools
         vector_store_registry worker_registry
         """.split()
@@ -60,15 +60,15 @@ LATER: Mapping[str, frozenset[str]] = {
         disable_error_logs disable_prisma_schema_update disable_reset_budget
         disable_retry_on_max_parallel_request_limit_error disable_spend_logs
         disable_spend_updates enable_health_check_routing enable_public_model_hub
-        forward_client_headers_to_llm_api forward_openai_org_id health_check_concurrency
-        health_check_details health_check_ignore_transient_errors health_check_interval
-        health_check_skip_disabled_background_models health_check_staleness_threshold
+        forward_client_headers_to_llm_api forward_openai_org_id
+        health_check_ignore_transient_errors health_check_interval
+        health_check_staleness_threshold
         infer_model_from_keys key_management_settings key_management_system
         litellm_key_header_name litellm_license max_batch_file_size_mb max_file_size_mb
         max_in_flight_requests_per_worker max_queued_requests_per_worker
         max_response_size_mb maximum_spend_logs_retention_interval
         maximum_spend_logs_retention_period model_list_healthy_only otel
-        pass_through_request_timeout proxy_batch_polling_interval proxy_batch_write_at
+        proxy_batch_polling_interval proxy_batch_write_at
         proxy_budget_rescheduler_max_time proxy_budget_rescheduler_min_time
         proxy_config_reload_interval_seconds salt_key search_tools spend_report_frequency
         store_model_in_db store_prompts_in_spend_logs supported_db_objects ui_access_mode

@@ -315,6 +315,15 @@ class PassThroughEndpoint(Section):
     timeout: Seconds | None = None
 
 
+class VertexAccount(Section):
+    """The project of Vertex AI that requests are passed on to, and its credentials."""
+
+    open: ClassVar[bool] = True
+
+    vertex_project: Text | None = None
+    vertex_location: Text | None = None
+
+
 class GeneralSettings(Section):
     """LiteLLM's keys, then ours.
 
@@ -326,6 +335,10 @@ class GeneralSettings(Section):
     master_key: Name | None = None
     max_request_size_mb: Amount = MEGABYTES
     pass_through_endpoints: tuple[PassThroughEndpoint, ...] = ()
+    pass_through_request_timeout: Seconds = 600.0
+    health_check_concurrency: Count | None = None
+    health_check_details: Flag = True
+    health_check_skip_disabled_background_models: Flag = False
 
     allow_unauthenticated: Flag = False
     stream_heartbeat_seconds: Seconds = 15.0
@@ -345,6 +358,7 @@ class Settings(Section):
     litellm_settings: LitellmSettings = LitellmSettings()
     general_settings: GeneralSettings = GeneralSettings()
     environment_variables: Variables = Field(default_factory=dict)
+    default_vertex_config: VertexAccount = VertexAccount()
     source: Path = Path("config.yaml")
     warnings: tuple[str, ...] = ()
 

@@ -39,15 +39,14 @@ def lends(row: PassThrough, deployment: Deployment) -> bool:
 
 
 def account_of(
-    row: PassThrough, path: str, environ: Mapping[str, str], deployment: Deployment | None = None
+    row: PassThrough, path: str, environ: Mapping[str, str], params: Mapping[str, Any] = _NOTHING
 ) -> Account:
-    """The account of a deployment; without one, the environment's.
+    """The account that a deployment's parameters describe; without any, the environment's.
 
     path: below the prefix; a provider may have several servers.
 
     Raises NotFound where none serves the path; NoDeployment, which says what to configure.
     """
-    params = deployment.params if deployment else _NOTHING
     origin = next((each for each in row.origins if each.paths.fullmatch(path)), None)
     if origin is None:
         raise NotFound(f"There is nothing at /{row.name}{path}.", code="unknown_url")
@@ -73,7 +72,7 @@ def first_account(
     """
     for deployment in sorted((each for each in deployments if lends(row, each)), key=_reserve):
         try:
-            return account_of(row, path, environ, deployment)
+            return account_of(row, path, environ, deployment.params)
         except NoDeployment:
             continue
     return account_of(row, path, environ)

@@ -9,11 +9,11 @@ import base64
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 from urllib.parse import urlencode
 
 from multidict import CIMultiDict
 
+from ...settings.schema import PassThroughEndpoint
 from .destination import append
 from .request import Outgoing
 
@@ -75,14 +75,16 @@ class Endpoint:
         request.url = append(self.target, request.path, query)
 
 
-def endpoints_of(configured: Iterable[Any], environ: Mapping[str, str]) -> tuple[Endpoint, ...]:
+def endpoints_of(
+    configured: Iterable[PassThroughEndpoint], environ: Mapping[str, str]
+) -> tuple[Endpoint, ...]:
     """The configured endpoints, the longest path first."""
     found = [_endpoint(entry, environ) for entry in configured]
     return tuple(sorted(found, key=lambda each: len(each.path), reverse=True))
 
 
-def _endpoint(entry: Any, environ: Mapping[str, str]) -> Endpoint:
-    headers = {str(name): str(value) for name, value in entry.headers.items()}
+def _endpoint(entry: PassThroughEndpoint, environ: Mapping[str, str]) -> Endpoint:
+    headers = dict(entry.headers)
     key_header = headers.pop(_KEY_HEADER, "")
     return Endpoint(
         path="/" + entry.path.strip("/"),
