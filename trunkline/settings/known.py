@@ -21,7 +21,7 @@ LATER: Mapping[str, frozenset[str]] = {
         client_ttl debug_level default_litellm_params default_priority
         deployment_affinity_ttl_seconds enable_health_check_routing enable_weighted_failover
         guardrail_list health_check_ignore_transient_errors health_check_staleness_threshold
-        ignore_invalid_deployments model_group_affinity_config optional_pre_call_checks
+        ignore_invalid_deployments model_group_affinity_config
         plugins polling_interval router_general_settings routing_groups search_tools
         set_verbose tag_routing_prefix
         """.split()

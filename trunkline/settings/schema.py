@@ -32,6 +32,7 @@ from .values import (
     Name,
     Number,
     Seconds,
+    StrategyArgs,
     Text,
     TextOrTexts,
     Texts,
@@ -143,6 +144,9 @@ class AllowedFailsPolicy(Section):
     RateLimitErrorAllowedFails: Count | None = None
     ContentPolicyViolationErrorAllowedFails: Count | None = None
     InternalServerErrorAllowedFails: Count | None = None
+    ServiceUnavailableErrorAllowedFails: Count | None = None
+    BadGatewayErrorAllowedFails: Count | None = None
+    NotFoundErrorAllowedFails: Count | None = None
 
 
 class ModelInfo(Section):
@@ -239,7 +243,8 @@ class Alias(Section):
 
 class RouterSettings(Section):
     routing_strategy: Annotated[str, one_of(*STRATEGIES)] = STRATEGIES[0]
-    routing_strategy_args: Mapping = Field(default_factory=dict)
+    routing_strategy_args: StrategyArgs = Field(default_factory=dict)
+    optional_pre_call_checks: Texts | None = None
     num_retries: Count | None = None
     retry_after: Seconds | None = None
     retry_policy: RetryPolicy | None = None

@@ -129,6 +129,17 @@ def _variables(value: Any) -> dict[str, str]:
     return {name: str(text) for name, text in value.items()}
 
 
+def _strategy_args(value: Any) -> dict[str, Any]:
+    converted = dict(_mapping(value))
+    for name, convert in _STRATEGY_ARGS.items():
+        if converted.get(name) is not None:
+            try:
+                converted[name] = convert(converted[name])
+            except PydanticCustomError as error:
+                raise expected(f"{error.message()} for {name}") from None
+    return converted
+
+
 def one_of(*names: str) -> PlainValidator:
     """Accepts one of some names, and lists them when it gets another."""
 
@@ -139,6 +150,13 @@ def one_of(*names: str) -> PlainValidator:
 
     return PlainValidator(convert)
 
+
+_STRATEGY_ARGS: dict[str, Callable[[Any], float]] = {
+    "ttl": _number("a number of seconds", 0),
+    "lowest_latency_buffer": _number("a number that isn't negative", 0),
+    "max_latency_list_size": _whole("a whole number above 0", 1),
+    "ttft_percentile": _number("a number that isn't negative", 0),
+}
 
 Text = Annotated[str, PlainValidator(_text)]
 Name = Annotated[str, PlainValidator(_name)]
@@ -156,4 +174,5 @@ Texts = Annotated[list[str], PlainValidator(_texts)]
 TextOrTexts = Annotated[str | list[str], PlainValidator(_text_or_texts)]
 Mapping = Annotated[dict[str, Any], PlainValidator(_mapping)]
 Variables = Annotated[dict[str, str], PlainValidator(_variables)]
+StrategyArgs = Annotated[dict[str, Any], PlainValidator(_strategy_args)]
 Headers = Annotated[dict[str, str], PlainValidator(_headers)]
