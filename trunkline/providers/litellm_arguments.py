@@ -43,6 +43,9 @@ _IGNORED = frozenset(
 )
 """Fields of a request that are for the gateway, as far as they are still there."""
 
+_REFUSING_MAX_RETRIES = frozenset({"gradient_ai"})
+"""Providers for which LiteLLM takes `max_retries` for an unknown field of the request."""
+
 _QUERY = frozenset({"after", "before", "limit", "order", "purpose", "filter", "variant", "include"})
 """Query parameters that LiteLLM's functions take."""
 
@@ -94,7 +97,8 @@ def arguments(
         else:
             named.pop("model", None)
     named["timeout"] = timeouts.idle if call.stream else timeouts.total
-    named["max_retries"] = 0
+    if provider not in _REFUSING_MAX_RETRIES:
+        named["max_retries"] = 0
     if call.stream and call.operation.wire is not Wire.GOOGLE:
         named["stream"] = True
     if call.stream and function in _USAGE_STREAMS:

@@ -53,7 +53,7 @@ _DECIDED_BY_WORDS = (ErrorKind.CONTEXT_WINDOW, ErrorKind.CONTENT_POLICY)
 
 _UNDECIDED = (None, ErrorKind.CONNECTION, ErrorKind.INTERNAL, ErrorKind.BAD_REQUEST)
 _NO_CREDENTIALS = re.compile(
-    r"unable to locate credentials|missing credentials"
+    r"unable to locate credentials|missing credentials|no credentials found|login needs a human"
     r"|credentials? (?:were|was)? ?not (?:found|set|provided)"
     r"|default credentials|api[_ ]key (?:is )?(?:missing|required|not set|must be set)"
     r"|missing[^.]{0,40}api[_ ]?key|could not (?:load|find|resolve)[^.]{0,40}credentials"
@@ -62,7 +62,7 @@ _NO_CREDENTIALS = re.compile(
 )
 
 _PREFIXES = re.compile(
-    r"^(?:\s*(?:litellm\.)?[A-Z]\w*(?:Error|Exception|Timeout)(?: [A-Z]\w*Error)?\s*(?::|-)\s+)+"
+    r"^(?:\s*(?:litellm\.)?[A-Z]\w* ?(?:Error|Exception|Timeout)(?: [A-Z]\w*Error)?\s*(?::|-)\s+)+"
 )
 _FOREIGN = re.compile(r"litellm\.|Traceback \(most|object has no attribute")
 _BROKEN_OFF = re.compile(
@@ -76,8 +76,8 @@ _NOTICE = re.compile(
     re.DOTALL,
 )
 _UNSUPPORTED = re.compile(
-    r"unsupported provider|unable to map (?:the )?(?:custom llm )?provider|is not supported for"
-    r"|does not support|not supported by|unable to determine [a-z ]*provider|not implemented",
+    r"unsupported provider|unmapped llm provider|unable to map (?:the )?(?:custom llm )?provider"
+    r"|is not supported for|does not support|not supported by|unable to determine [a-z ]*provider|not implemented",
     re.IGNORECASE,
 )
 

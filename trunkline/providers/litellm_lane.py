@@ -55,6 +55,10 @@ class LitellmLane:
         """Waits until LiteLLM is imported. Raises ProviderError when it can't be."""
         await self._loader.load()
 
+    async def close(self) -> None:
+        """Closes the connections to providers."""
+        await self._loader.close()
+
     async def send(self, call: Call, deployment: Deployment, timeouts: Timeouts) -> Answer:
         """The provider's answer. Raises ProviderError.
 

@@ -5,11 +5,13 @@ itself: callbacks, prices, logging, retries, caches, and every request that is n
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime
 import gc
 import logging
 import os
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
@@ -111,8 +113,12 @@ class SdkLoader:
 
     def __init__(self, settings: Mapping[str, Any]) -> None:
         self._settings = settings
-        self._task: asyncio.Task[Sdk] | None = None
+        self._pending: asyncio.Future[Sdk] | None = None
         self._sdk: Sdk | None = None
+
+    @property
+    def loaded(self) -> bool:
+        return self._sdk is not None
 
     def configure(self, settings: Mapping[str, Any]) -> None:
         """Takes another configuration's `litellm_settings`, for all calls from now on."""
@@ -120,34 +126,54 @@ class SdkLoader:
         if self._sdk is not None:
             _apply(self._sdk.module, settings)
 
-    @property
-    def loaded(self) -> bool:
-        return self._sdk is not None
-
     def warm(self) -> None:
         """Starts loading in the background."""
-        if self._sdk is None and (self._task is None or self._task.done()):
-            self._task = asyncio.create_task(self._load(), name="load LiteLLM")
+        if self._sdk is None and self._pending is None:
+            loop = asyncio.get_running_loop()
+            self._pending = loop.create_future()
+            self._pending.add_done_callback(self._ended)
+            # A daemon: a process that is told to stop doesn't wait for an import to end.
+            threading.Thread(target=self._load, args=(loop,), daemon=True).start()
 
     async def load(self) -> Sdk:
         """LiteLLM; whoever asks while it loads waits. Raises ProviderError when it can't."""
         if self._sdk is not None:
             return self._sdk
         self.warm()
-        assert self._task is not None
+        assert self._pending is not None
         try:
-            return await asyncio.shield(self._task)
-        except ImportError as error:
+            return await asyncio.shield(self._pending)
+        except Exception as error:
             message = f"LiteLLM could not be loaded: {type(error).__name__}"
             raise failures.failure(ErrorKind.INTERNAL, message) from error
 
-    async def _load(self) -> Sdk:
+    async def close(self) -> None:
+        """Closes the connections that LiteLLM keeps."""
+        if self._sdk is not None:
+            await self._sdk.module.close_litellm_async_clients()
+
+    def _load(self, loop: asyncio.AbstractEventLoop) -> None:
+        sdk, failed = None, None
         try:
-            self._sdk = await asyncio.to_thread(_import, self._settings)
-        except Exception:
+            sdk = _import(self._settings)
+        except Exception as error:
             log.exception("LiteLLM could not be loaded")
-            raise
-        return self._sdk
+            failed = error
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(self._hand_over, sdk, failed)
+
+    def _hand_over(self, sdk: Sdk | None, failed: Exception | None) -> None:
+        assert self._pending is not None
+        if sdk is not None:
+            self._sdk = sdk
+            self._pending.set_result(sdk)
+        elif failed is not None:
+            self._pending.set_exception(failed)
+
+    def _ended(self, pending: asyncio.Future[Sdk]) -> None:
+        """After a failure the next call tries again."""
+        pending.exception()
+        self._pending = None
 
 
 def _import(settings: Mapping[str, Any]) -> Sdk:

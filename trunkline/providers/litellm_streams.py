@@ -23,7 +23,7 @@ _NAMED = frozenset({"responses", "runs", "media"})
 _CHUNKED = frozenset({"acompletion", "atext_completion"})
 """Functions that stream LiteLLM's own chunks, in OpenAI's shape."""
 
-DEEPEST = 6
+DEEPEST = 12
 """Iterators of LiteLLM's that stand inside each other, down to the HTTP response."""
 
 
