@@ -21,6 +21,9 @@ _TEXT_FORMATS = {"text": "text/plain; charset=utf-8", "srt": "text/plain; charse
 _TEXT_FORMATS["vtt"] = _TEXT_FORMATS["srt"]
 """Transcriptions that OpenAI answers as text, by `response_format`."""
 
+_BYTES = {"avideo_content": "video/mp4"}
+"""What the bytes are that LiteLLM gives without their content type."""
+
 _PROVIDER_PREFIX = "llm_provider-"
 _KEPT = frozenset(
     {"x-request-id", "request-id", "apim-request-id", "x-amzn-requestid", "retry-after"}
@@ -40,6 +43,9 @@ def encode(call: Call, result: Any) -> tuple[Headers, bytes]:
         kind = _TEXT_FORMATS.get(str(call.body.get("response_format")))
         if kind and isinstance(text := getattr(result, "text", None), str):
             return [("content-type", kind), *headers], text.encode()
+    if isinstance(result, bytes):
+        kind = _BYTES.get(call.operation.function, "application/octet-stream")
+        return [("content-type", kind), *headers], result
     decoded = plain(result)
     read_object(call.operation.usage, decoded, call.usage)
     if hasattr(result, "model_dump_json"):

@@ -77,7 +77,8 @@ _NOTICE = re.compile(
 )
 _UNSUPPORTED = re.compile(
     r"unsupported provider|unmapped llm provider|unable to map (?:the )?(?:custom llm )?provider"
-    r"|is not supported for|does not support|not supported by|unable to determine [a-z ]*provider|not implemented",
+    r"|is not supported for|does not support|not supported by|unable to determine [a-z ]*provider"
+    r"|not implemented|is not a valid \w*providers?\b|invalid provider",
     re.IGNORECASE,
 )
 
@@ -208,5 +209,5 @@ def _worded(chain: list[BaseException], provider: str, secrets: tuple[str, ...])
 
 def _clean(text: str) -> str:
     """LiteLLM's words without the names of its classes, tracebacks and advice to its callers."""
-    text = _NOTICE.sub("", _PREFIXES.sub("", text)).strip()
+    text = _NOTICE.sub("", _PREFIXES.sub("", text)).strip(" -\n")
     return _HINT.sub("; `drop_params: true` leaves them out", text).replace("litellm.", "")
