@@ -62,7 +62,7 @@ async def read_form(receive: Receive, headers: Mapping[str, str], limit: int) ->
         parsed = await parser.parse()
     except MultiPartException as error:
         raise InvalidRequest(f"The request's form can't be read: {error.message}") from None
-    return _form(parsed.multi_items())
+    return form_of(parsed.multi_items())
 
 
 async def _chunks(receive: Receive, limit: int) -> AsyncGenerator[bytes, None]:
@@ -87,7 +87,8 @@ async def _chunks(receive: Receive, limit: int) -> AsyncGenerator[bytes, None]:
             yield chunk
 
 
-def _form(items: Iterable[tuple[str, UploadFile | str]]) -> Form:
+def form_of(items: Iterable[tuple[str, UploadFile | str]]) -> Form:
+    """The form that holds these parts."""
     parts = tuple((name, _part(name, value)) for name, value in items)
     fields: dict[str, Any] = {}
     for name, value in parts:

@@ -66,7 +66,7 @@ class DirectLane:
     def takes(self, call: Call, deployment: Deployment) -> bool:
         """Whether a call can go straight to a deployment."""
         target = self._target(deployment, call.operation)
-        return target is not None and target.rewritten.isdisjoint(call.body)
+        return target is not None and target.takes(call)
 
     async def send(self, call: Call, deployment: Deployment, timeouts: Timeouts) -> Answer:
         """The provider's answer. Raises ProviderError."""

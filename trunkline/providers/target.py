@@ -12,7 +12,8 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from ..call import Call, Deployment, Headers, Operation
-from .catalog import PROVIDERS, Provider
+from .catalog import PROVIDERS, Conversion, Provider
+from .traits import traits
 
 AZURE_API_VERSION = "2025-02-01-preview"
 """Asked for where neither the deployment nor AZURE_API_VERSION names one, as LiteLLM does."""
@@ -23,6 +24,7 @@ CONSUMED = frozenset(
     num_retries rpm tpm weight order tags max_parallel_requests cooldown_time custom_llm_provider
     lane extra_headers headers drop_params additional_drop_params use_in_pass_through
     use_litellm_proxy merge_reasoning_content_in_choices litellm_credential_name region_name
+    base_model
     """.split()
 )
 """Parameters of a deployment that never stand in a request's body."""
@@ -38,6 +40,9 @@ DEFAULTS = frozenset(
     """.split()
 )
 """Parameters of a deployment that a request's body takes where it has none of its own."""
+
+
+_NONE: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +62,7 @@ class Target:
     query: what the provider wants in every query.
     headers: of a request with a JSON body; for other bodies but for the content type.
     defaults: fields that a body takes where it has none of its own.
-    rewritten: fields that LiteLLM converts: a call with one of them can't go this way.
+    fields, traits: what LiteLLM converts: a call with any of it can't go this way.
     """
 
     provider: Provider
@@ -68,8 +73,15 @@ class Target:
     headers: CIMultiDict[str]
     defaults: Mapping[str, Any]
     model: str
-    rewritten: frozenset[str]
+    fields: frozenset[str]
+    traits: frozenset[str]
     secrets: tuple[str, ...]
+
+    def takes(self, call: Call) -> bool:
+        """Whether a call can go this way."""
+        return self.fields.isdisjoint(call.body) and (
+            not self.traits or self.traits.isdisjoint(traits(call.body))
+        )
 
     def url(self, call: Call) -> URL:
         """Where a call goes."""
@@ -84,23 +96,18 @@ class Target:
 def target_of(deployment: Deployment, operation: Operation) -> Target | None:
     """The direct way for an operation to a deployment; None when it must take the litellm lane."""
     provider = PROVIDERS.get(deployment.provider)
-    params = deployment.params
-    lane = params.get("lane") or deployment.info.get("lane") or "auto"
-    if (
-        provider is None
-        or lane == "litellm"
-        or operation.wire is not provider.wire
-        or {operation.name, operation.family}.isdisjoint(provider.operations)
-        or not params.keys() <= CONSUMED | DEFAULTS | _price_names(params)
-        or not LANE_DECIDING.isdisjoint(params)
-    ):
+    if provider is None or not _speaks(provider, operation) or not _is_plain(deployment):
         return None
     place = location(deployment)
-    defaults = _defaults(params)
-    if (
-        not place.base
-        or (not place.key and provider.base)
-        or (defaults and operation.body == "multipart")
+    if not place.base or (not place.key and provider.base):
+        return None
+    if not _is_root(place.base, provider, operation):
+        return None
+    conversions = _conversions(provider, deployment, operation)
+    fields = _NONE.union(*(each.fields for each in conversions))
+    defaults = _defaults(provider, deployment.params, operation)
+    if any(each.everything for each in conversions) or (
+        defaults and (operation.body == "multipart" or not fields.isdisjoint(deployment.params))
     ):
         return None
     root, query = _root(provider, deployment, operation, place.base)
@@ -112,12 +119,54 @@ def target_of(deployment: Deployment, operation: Operation) -> Target | None:
         root=root,
         path=path,
         query=query,
-        headers=_headers(provider, params, place.key),
+        headers=_headers(provider, deployment.params, operation, place.key),
         defaults=defaults,
         model=deployment.upstream_model,
-        rewritten=_rewritten(provider, deployment, operation),
+        fields=fields,
+        traits=_NONE.union(*(each.traits for each in conversions)),
         secrets=(place.key,) if place.key else (),
     )
+
+
+def _speaks(provider: Provider, operation: Operation) -> bool:
+    """Whether the provider has the operation on the wire on which clients ask for it."""
+    return operation.wire is provider.wire and not provider.operations.isdisjoint(
+        {operation.name, operation.family}
+    )
+
+
+def _is_plain(deployment: Deployment) -> bool:
+    """Whether nothing in the deployment's entry asks for LiteLLM's own handling."""
+    params = deployment.params
+    lane = params.get("lane") or deployment.info.get("lane")
+    if deployment.provider == "azure" and not _version(deployment)[:1].isdigit():
+        return False
+    known = CONSUMED | DEFAULTS | {name for name in params if "_cost" in name}
+    return lane != "litellm" and params.keys() <= known and LANE_DECIDING.isdisjoint(params)
+
+
+def _is_root(base: str, provider: Provider, operation: Operation) -> bool:
+    """Whether operations' paths may follow a base URL. LiteLLM also takes URLs of one endpoint."""
+    return (
+        base.endswith(provider.base_ends)
+        and not base.endswith(operation.upstream)
+        and not any(mark in base for mark in ("?", "/openai/deployments/"))
+    )
+
+
+def _conversions(
+    provider: Provider, deployment: Deployment, operation: Operation
+) -> list[Conversion]:
+    """What LiteLLM converts in the operation's requests to the deployment."""
+    if not operation.function:
+        return []
+    base_model = deployment.info.get("base_model") or deployment.params.get("base_model")
+    names = f"{deployment.upstream_model} {base_model or ''} api-version={_version(deployment)}"
+    return [
+        each
+        for each in provider.conversions
+        if operation.name in each.operations and (each.models is None or each.models.search(names))
+    ]
 
 
 def location(deployment: Deployment) -> Location:
@@ -137,11 +186,16 @@ def _root(
 ) -> tuple[str, Headers]:
     if deployment.provider != "azure":
         return base, []
-    version = _first(deployment.params.get("api_version"), os.environ.get("AZURE_API_VERSION"))
-    query = [("api-version", version or AZURE_API_VERSION)]
+    query = [("api-version", _version(deployment))]
     if operation.model == "body" and operation.family not in provider.unmodelled:
         return f"{base}/openai/deployments/{quote(deployment.upstream_model)}", query
     return f"{base}/openai", query
+
+
+def _version(deployment: Deployment) -> str:
+    """The version of Azure's API: a date, or the name of a generation of it ("v1", "preview")."""
+    configured = deployment.params.get("api_version")
+    return _first(configured, os.environ.get("AZURE_API_VERSION")) or AZURE_API_VERSION
 
 
 def _url(text: str, query: Headers) -> URL:
@@ -149,9 +203,13 @@ def _url(text: str, query: Headers) -> URL:
     return URL(text + separator + urlencode(query) if query else text, encoded=True)
 
 
-def _headers(provider: Provider, params: Mapping[str, Any], key: str | None) -> CIMultiDict[str]:
+def _headers(
+    provider: Provider, params: Mapping[str, Any], operation: Operation, key: str | None
+) -> CIMultiDict[str]:
     headers = CIMultiDict(provider.headers)
     headers["content-type"] = "application/json"
+    if operation.family in provider.in_beta:
+        headers["openai-beta"] = "assistants=v2"
     if key:
         headers[provider.auth] = f"Bearer {key}" if provider.auth == "authorization" else key
     if params.get("organization"):
@@ -161,22 +219,14 @@ def _headers(provider: Provider, params: Mapping[str, Any], key: str | None) -> 
     return headers
 
 
-def _defaults(params: Mapping[str, Any]) -> dict[str, Any]:
+def _defaults(
+    provider: Provider, params: Mapping[str, Any], operation: Operation
+) -> dict[str, Any]:
+    if operation.model != "body":
+        return {}
     defaults = {name: value for name, value in params.items() if name in DEFAULTS}
     defaults |= defaults.pop("extra_body", None) or {}
-    return defaults
-
-
-def _price_names(params: Mapping[str, Any]) -> set[str]:
-    return {name for name in params if "_cost" in name}
-
-
-def _rewritten(provider: Provider, deployment: Deployment, operation: Operation) -> frozenset[str]:
-    if operation.name not in provider.converting:
-        return frozenset()
-    if provider.reasoning and provider.reasoning.search(deployment.upstream_model):
-        return provider.rewritten | provider.reasoning_rewritten
-    return provider.rewritten
+    return {**(provider.added if operation.name == "chat" else {}), **defaults}
 
 
 def _environ(names: Iterable[str]) -> list[str | None]:
