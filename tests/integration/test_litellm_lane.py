@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import json
 from typing import Any
@@ -19,6 +20,7 @@ from tests.support.lanes import KEY, Got, ask, call, deployment
 from tests.support.litellm_targets import CLAUDE, KINDS, target
 from tests.support.providers import Providers
 from trunkline.call import Upload
+from trunkline.errors import ProviderError
 from trunkline.providers.litellm_lane import LitellmLane
 
 pytestmark = [pytest.mark.criterion("R1.2", "R1.4"), pytest.mark.timeout(180)]
@@ -253,6 +255,32 @@ async def test_what_is_for_the_gateway_is_not_sent_on(lane: LitellmLane, fakes: 
     ours = {"num_retries": 3, "timeout": 9, "fallbacks": [], "tags": [], "litellm_metadata": {}}
     await ask(lane, call("chat", {"model": "group", "messages": USER, **ours}), deployed)
     assert fake.last.json.keys() == {"messages", "model"}
+
+
+@pytest.mark.parametrize("provider", ["openai", "azure"])
+async def test_metadata_of_stored_chats_reaches_the_provider(
+    lane: LitellmLane, fakes: Providers, provider: str
+) -> None:
+    fake, deployed = target(fakes, provider)
+    body = {"messages": USER, "store": True, "metadata": {"topic": "x"}}
+    await ask(lane, call("chat", body), deployed)
+    assert fake.last.json["metadata"] == {"topic": "x"}
+
+
+@pytest.mark.criterion("R11.1")
+@pytest.mark.parametrize("provider", ["anthropic", "bedrock", "vertex"])
+async def test_a_picture_s_address_is_no_way_into_the_gateway_s_network(
+    lane: LitellmLane, fakes: Providers, provider: str
+) -> None:
+    _, deployed = target(fakes, provider)
+    inside = fakes(FakeOpenAI)
+    picture = {"type": "image_url", "image_url": {"url": f"{inside.url}/v1/models"}}
+    content = [{"type": "text", "text": "what is this?"}, picture]
+    with contextlib.suppress(ProviderError):
+        await ask(
+            lane, call("chat", {"messages": [{"role": "user", "content": content}]}), deployed
+        )
+    assert inside.requests == []
 
 
 async def test_anthropic_s_headers_go_along(lane: LitellmLane, fakes: Providers) -> None:

@@ -56,6 +56,9 @@ _WITH_ANTHROPIC_HEADERS = frozenset({"acompletion", "anthropic_messages"})
 _NUMBERS = {"n": int, "temperature": float, "seed": int, "partial_images": int}
 """Fields that are numbers to LiteLLM, and text in a multipart form."""
 
+_STORING = frozenset({"openai", "azure"})
+"""Providers that keep chats with their metadata."""
+
 _USAGE_STREAMS = frozenset({"acompletion", "atext_completion"})
 
 _TAKE_OPEN_FILES = frozenset(
@@ -103,6 +106,9 @@ def arguments(
         named["stream"] = True
     if call.stream and function in _USAGE_STREAMS:
         named["stream_options"] = {**_options(call), "include_usage": True}
+    if function == "acompletion" and provider in _STORING and "metadata" in named:
+        # LiteLLM would keep it for its own logs.
+        named["extra_body"] = {"metadata": named.pop("metadata"), **(named.get("extra_body") or {})}
     if function in _WITH_ANTHROPIC_HEADERS:
         headers = {name: call.headers[name] for name in _ANTHROPIC_HEADERS if name in call.headers}
         if headers:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from ..call import Wire
@@ -165,12 +165,13 @@ def _without_answer(
         for held in chain
         for cls in type(held).__mro__
     }
-    for classes, made in (
+    outcomes: tuple[tuple[frozenset[str], Callable[[], ProviderError]], ...] = (
         (_LATE, lambda: failures.timed_out(seconds)),
         (_BROKEN, lambda: failures.cut(_BROKE)),
         (_UNREACHED, lambda: failures.unreachable(chain[-1])),
         (_REFUSED, lambda: _no_credentials(chain[-1], provider)),
-    ):
+    )
+    for classes, made in outcomes:
         if names & classes:
             return made()
     missing = [held.name for held in chain if isinstance(held, ImportError)]
