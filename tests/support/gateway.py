@@ -64,8 +64,13 @@ def trunkline(
     )
 
 
-def write_config(folder: Path, config: Mapping[str, Any] | str) -> Path:
-    """Write a configuration, given as YAML or as what the YAML holds, into the folder."""
+def write_config(folder: Path, config: Mapping[str, Any] | str | Path) -> Path:
+    """Write a configuration, given as YAML or as what the YAML holds, into the folder.
+
+    A path is a file that is there already, and stays where it is.
+    """
+    if isinstance(config, Path):
+        return config
     path = folder / "config.yaml"
     path.write_text(config if isinstance(config, str) else yaml.safe_dump(config), "utf-8")
     return path
@@ -149,7 +154,7 @@ class Gateways:
 
     def __call__(
         self,
-        config: Mapping[str, Any] | str,
+        config: Mapping[str, Any] | str | Path,
         *,
         env: Mapping[str, str] | None = None,
         arguments: Sequence[str] = (),
