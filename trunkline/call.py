@@ -117,7 +117,12 @@ class Deployment:
 
 @dataclass(slots=True)
 class Usage:
-    """What a call consumed, in the provider's own figures; None where it gave none."""
+    """What a call consumed, as the provider counted it; None where it gave no figure.
+
+    input_tokens: all of the input, with what was read from or written to the provider's cache.
+    output_tokens: all of the output, with the reasoning.
+    raw: the provider's own usage object.
+    """
 
     input_tokens: int | None = None
     output_tokens: int | None = None
