@@ -208,6 +208,17 @@ def test_a_response_is_read_again_and_deleted(client, provider):
         client.responses.retrieve(follow.id)
 
 
+def test_what_one_lane_made_is_asked_for_in_the_other(client, provider):
+    made = client.responses.create(
+        model="smart", input="Hi", extra_body={"extra_body": {"through": "LiteLLM"}}
+    )
+    assert provider.last.json["through"] == "LiteLLM"
+    raw = client.responses.with_raw_response.retrieve(made.id)
+    assert raw.headers["x-trunkline-lane"] == "direct"
+    assert raw.parse().id == made.id
+    assert provider.last.path == f"/v1/responses/{made.id}"
+
+
 @pytest.mark.parametrize("path", ["..", "%2e%2e", "a%2Fb", "a%5Cb", "%00", "%0a", ".", ""])
 def test_an_id_can_not_lead_elsewhere_at_the_provider(server, provider, path):
     connection = http.client.HTTPConnection(server.host, server.port, timeout=30)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import json
 from dataclasses import replace
 from typing import Any
@@ -148,6 +149,30 @@ def test_ids_in_an_answer_carry_the_tag(answer, tagged):
     assert json.loads(labels.put_on(labelled.body, tag_of(ONE))) == json.loads(text)
 
 
+HIDDEN = base64.urlsafe_b64encode(
+    b"litellm:custom_llm_provider:openai;model_id:None;response_id:resp_1"
+).decode()
+
+
+@pytest.mark.parametrize("hidden", [HIDDEN, HIDDEN.rstrip("=")])
+def test_clients_are_given_the_providers_ids_and_not_litellms(hidden):
+    body = f'{{"id": "resp_{hidden}", "text": "about resp_{hidden}"}}'.encode()
+    answer = Accounts([ONE]).labelled(call("responses", group="g"), ONE, Answer(200, [], body))
+    assert json.loads(answer.body) == {"id": "resp_1", "text": f"about resp_{hidden}"}
+
+
+def test_ids_of_litellms_are_understood_too():
+    asked = call("responses.get", path={"response_id": f"resp_{HIDDEN}_tl_{tag_of(TWO)}"})
+    Accounts([ONE, TWO]).claim(asked, groups(ONE, TWO))
+    assert asked.path == {"response_id": "resp_1"}
+    assert asked.account == tag_of(TWO)
+
+
+@pytest.mark.parametrize("value", ["resp_bGl0ZWxsbTo", "resp_bGl0ZWxsbTo!", "x_bGl0ZWxsbTpmb28="])
+def test_what_only_looks_like_an_id_of_litellms_stays_as_it_is(value):
+    assert labels.without(value, set()) == value
+
+
 def test_bytes_that_are_no_json_stay_as_they_are():
     given = Answer(200, [], b"\x00not json")
     assert Accounts([ONE, TWO]).labelled(call("files.get"), ONE, given).body == b"\x00not json"
@@ -167,7 +192,8 @@ async def test_ids_in_the_events_of_a_stream_carry_the_tag():
             yield frame
 
     given = Answer(200, [("content-type", "text/event-stream; charset=utf-8")], chunks=chunks())
-    labelled = Accounts([ONE, TWO]).labelled(call("responses", group="g"), ONE, given)
+    asked = call("responses", group="g", stream=True)
+    labelled = Accounts([ONE, TWO]).labelled(asked, ONE, given)
     assert labelled.chunks is not None
     seen = [chunk async for chunk in labelled.chunks]
     tag = f"_tl_{tag_of(ONE)}".encode()

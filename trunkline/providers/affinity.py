@@ -123,16 +123,18 @@ class Accounts:
         return replace(call, form=form, uploads=(after, *call.uploads[1:]))
 
     def labelled(self, call: Call, deployment: Deployment, answer: Answer) -> Answer:
-        """The answer with the account's tag on the ids in it, where there are several accounts."""
-        tag = self._tag(deployment)
-        operation = call.operation
-        if not operation.stateful or tag not in self._known or not self._is_shared(operation):
+        """The answer with the provider's ids, and where there are several accounts with the tag of
+        the one on them."""
+        if not call.operation.stateful:
             return answer
+        tag = self._tag(deployment)
+        if tag not in self._known or not self._is_shared(call.operation):
+            tag = ""
         if answer.chunks is None:
-            answer.body = labels.put_on(answer.body, tag)
-        elif ("content-type", "text/event-stream") in (
-            (name, value.partition(";")[0]) for name, value in answer.headers
-        ):
+            answer.body = labels.with_providers_ids(answer.body)
+            if tag:
+                answer.body = labels.put_on(answer.body, tag)
+        elif call.stream:
             answer.chunks = _labelled(answer.chunks, tag)
         return answer
 
@@ -220,4 +222,5 @@ def _is_batch_file(call: Call) -> bool:
 async def _labelled(chunks: AsyncIterator[bytes], tag: str) -> AsyncIterator[bytes]:
     async with aclosing(chunks) as source:  # type: ignore[type-var]
         async for frames in source:
-            yield labels.put_on_frames(frames, tag)
+            named = labels.with_providers_ids(frames)
+            yield labels.put_on_frames(named, tag) if tag else named

@@ -1,7 +1,13 @@
-"""Tags of accounts on the ids of objects: put on in answers, taken off in requests."""
+"""Ids of objects: the tags of accounts on them, put on in answers and taken off in requests.
+
+LiteLLM hides some ids in longer ones of its own (`resp_` and base64), which only LiteLLM can read.
+Clients are given the provider's: what one lane made can then be asked for in the other.
+"""
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
 from collections.abc import Iterator
 from typing import Any
@@ -40,13 +46,36 @@ _MARKS = (b'"response"', b'"thread_id"', b'"object":"thread"', b'"object": "thre
 """Without one of these a frame of a stream holds no id to tag."""
 
 
+_HIDDEN = base64.b64encode(b"litellm:").rstrip(b"=")[:-1]
+"""What base64 makes of the beginning of LiteLLM's own ids."""
+_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+_HIDDEN_ID = re.compile(rb'(?<=")[a-z]+_(' + re.escape(_HIDDEN) + rb'[\w+/-]*)=*(?=")')
+_PROVIDERS_ID = re.compile(rb"litellm:custom_llm_provider:.*;[a-z]+_id:(.+)", re.DOTALL)
+
+
+def with_providers_ids(body: bytes) -> bytes:
+    """JSON, or frames of a stream, with the provider's ids in place of LiteLLM's own."""
+    return _HIDDEN_ID.sub(_providers_id, body) if _HIDDEN in body else body
+
+
+def _providers_id(found: re.Match[bytes]) -> bytes:
+    try:
+        text = base64.b64decode(found[1].translate(_URL_SAFE) + b"==", altchars=b"-_")
+    except (ValueError, binascii.Error):
+        return found[0]
+    inner = _PROVIDERS_ID.fullmatch(text)
+    return inner[1] if inner else found[0]
+
+
 def without(value: str, tags: set[str]) -> str:
-    """An id without its tag, which is added to the tags."""
+    """The provider's id, without a tag, which is added to the tags."""
     found = _TAGGED.fullmatch(value) if MARK in value else None
-    if found is None:
-        return value
-    tags.add(found[2])
-    return found[1]
+    if found is not None:
+        tags.add(found[2])
+        value = found[1]
+    if "_bGl0" in value:
+        value = with_providers_ids(f'"{value}"'.encode())[1:-1].decode()
+    return value
 
 
 def take_off(body: Any, tags: set[str]) -> None:
