@@ -19,13 +19,15 @@ from pathlib import Path
 
 from . import drawing, figures, report
 from .contenders import CONTENDERS, running_upstream, write_lane_config
-from .figures import UPSTREAM_FACTOR, Figures
-from .installation import BUILD, install, machine, versions
+from .figures import Figures
+from .installation import BUILD, foreign_load, install, machine, versions
 from .load import Client
 from .measures import QUICK, Bench, Plan
 from .processes import BenchError
 
 RESULTS = Path(__file__).with_name("results")
+QUIET = 0.05
+"""The share of the machine that others may use without being mentioned."""
 MEASURES = ("start", "throughput", "streaming", "memory")
 
 
@@ -66,22 +68,20 @@ def _measure(options: argparse.Namespace) -> Figures:
     def say(line: str) -> None:
         print(f"[{time.monotonic() - began:6.1f} s] {line}", flush=True)
 
+    busy = foreign_load()
+    if busy > QUIET:
+        say(f"the machine is busy with other things ({busy:.0%}): expect figures that mislead")
     with running_upstream(plan.interval) as upstream:
         Client(upstream, {}).wait_for_answer()
         bench = Bench(plan, [CONTENDERS[name] for name in names], upstream, say)
         _carry_out(bench, options.measure)
-    found = {
+    return {
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
+        "busy_before": busy,
         "versions": versions(set(names)),
         **figures.of(bench),
     }
-    factor = found.get("upstream", {}).get("times_the_fastest", UPSTREAM_FACTOR)
-    if factor < UPSTREAM_FACTOR:
-        raise BenchError(
-            f"the upstream is only {factor:.1f} times as fast as the fastest contender"
-        )
-    return found
 
 
 def _carry_out(bench: Bench, wanted: list[str]) -> None:

@@ -14,9 +14,6 @@ from .contenders import CONTENDERS
 from .measures import HEADLINE, Bench, Found, Load, Sample, Start, Streams, growth
 
 MIB = 2**20
-UPSTREAM_FACTOR = 5
-"""How many times faster than the fastest contender the upstream must be."""
-
 Figures = dict[str, Any]
 
 
@@ -28,13 +25,10 @@ def of(bench: Bench) -> Figures:
     }
     figures: Figures = {"plan": asdict(bench.plan), "contenders": contenders}
     if bench.upstream_rates:
-        rates = [
-            median(load.rate for load in loads)
-            for found in bench.findings.values()
-            for loads in found.loads.values()
-        ]
-        rate = median(bench.upstream_rates)
-        figures["upstream"] = {"rate": rate, "times_the_fastest": rate / max(rates)}
+        figures["upstream"] = {
+            "rate": median(bench.upstream_rates),
+            "times_the_fastest": bench.upstream_factor(),
+        }
     figures["ratios"] = ratios(contenders)
     return figures
 

@@ -27,6 +27,8 @@ HEADLINE = 32
 LEAST_REQUESTS = 5
 """Requests that each connection should complete, or a measure of a slow server says little."""
 LONGEST_LOAD = 25.0
+UPSTREAM_FACTOR = 5
+"""How many times as fast as the fastest contender the upstream must be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,6 +175,20 @@ class Bench:
                         f"round {number + 1}: {name}, {connections} connections:"
                         f" {load.rate:,.0f}/s, p50 {load.p50_ms:.2f} ms, p99 {load.p99_ms:.2f} ms"
                     )
+            if self.upstream_factor() < UPSTREAM_FACTOR:
+                raise BenchError(
+                    f"the upstream is only {self.upstream_factor():.1f} times as fast as the"
+                    f" fastest contender, not {UPSTREAM_FACTOR}: is the machine busy?"
+                )
+
+    def upstream_factor(self) -> float:
+        """How many times as fast as the fastest contender the upstream is."""
+        rates = [
+            median(load.rate for load in loads)
+            for found in self.findings.values()
+            for loads in found.loads.values()
+        ]
+        return median(self.upstream_rates) / max(rates)
 
     def _streaming(self, clients: dict[str, Client]) -> None:
         for number in range(self.plan.rounds):
@@ -260,7 +276,7 @@ class Bench:
             if contender is not DIRECT or not self.plan.growth:
                 return
             found.growth.append(Sample(0, found.used.memory))
-            while (sent := found.growth[-1].requests) < self.plan.growth and not self._stopped:
+            while (sent := found.growth[-1].requests) < self.plan.growth:
                 sent += self._send(client, min(self.plan.growth // 20, self.plan.growth - sent))
                 found.growth.append(Sample(sent, client.server.memory()))
             self._say(
@@ -270,8 +286,10 @@ class Bench:
     def _send(self, client: Client, least: int) -> int:
         """Sends at least so many requests; how many it were."""
         sent = 0
-        seconds = 1.0
-        while sent < least and not self._stopped:
+        seconds = 3.0
+        while sent < least:
+            if self._stopped:
+                raise BenchError("another measurement failed")
             load = client.load(HEADLINE, seconds)
             sent += load.requests
             seconds = max(1.0, min(10.0, (least - sent) / load.rate))

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from .figures import UPSTREAM_FACTOR, Figures
+from .figures import Figures
+from .measures import UPSTREAM_FACTOR
 
 Cell = Callable[[Figures], str]
 
@@ -49,7 +50,8 @@ def _report(figures: Figures) -> Iterator[str]:
     yield ""
     yield "## Conditions"
     yield ""
-    yield from (f"- {note}" for note in (*NOTES, *_upstream_note(figures)))
+    notes = (*NOTES, *_upstream_note(figures), _quiet_note(figures))
+    yield from (f"- {note}" for note in notes)
     yield ""
     yield "| | version |"
     yield "|---|---|"
@@ -169,3 +171,7 @@ def _upstream_note(figures: Figures) -> Iterator[str]:
             f" {upstream['times_the_fastest']:.0f} times the fastest contender (at least"
             f" {UPSTREAM_FACTOR} times are required)."
         )
+
+
+def _quiet_note(figures: Figures) -> str:
+    return f"Before the run, other things kept {figures['busy_before']:.0%} of the machine busy."
