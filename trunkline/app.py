@@ -91,6 +91,7 @@ class Application:
     async def _stop(self) -> None:
         if self._session is not None:
             await self._session.close()
+        await self._litellm.close()
         log.info("stopped")
 
 
