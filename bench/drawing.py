@@ -168,7 +168,7 @@ def _panels(figures: Figures) -> dict[str, Panel]:
     direct = contenders.get("trunkline-direct", {})
     if "growth" in direct:
         panels["growth"] = _growth(direct["growth"])
-    if figures["ratios"]:
+    if not all(entry["share"] for entry in figures["ratios"]):
         panels["ratios"] = _ratios(figures["ratios"])
     return panels
 
