@@ -306,6 +306,15 @@ def test_a_body_above_the_limit_is_refused(server, echo):
     assert not [each for each in echo.requests if len(each.body) == len(big)]
 
 
+@pytest.mark.criterion("R1.1", "R11.1")
+def test_a_refusal_reaches_a_client_that_has_much_to_send(server):
+    """Closing at once would reset the connection under the client's hands."""
+    big = b"x" * (64 * 1024 * 1024)
+    for headers, status in ((AUTH, 413), ({}, 401)):
+        answer = httpx.post(f"{server.url}/vllm/v1/x", headers=headers, content=big, timeout=60)
+        assert answer.status_code == status
+
+
 @pytest.mark.criterion("R1.1")
 def test_the_first_event_comes_before_the_provider_has_finished(server, providers):
     hold = Hold(after_chunks=2)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
@@ -17,6 +18,8 @@ EncodedHeaders = list[tuple[bytes, bytes]]
 
 BODY_SECONDS = 60.0
 """The longest that a client may pause while it sends its body."""
+LINGER_SECONDS = 20.0
+"""How long the rest of a refused body is listened to."""
 WATCH_AFTER_SECONDS = 0.1
 HEARTBEAT = b": keep-alive\n\n"
 
@@ -103,6 +106,32 @@ class _Patience:
         self.lost = True
         if self._task is not None:
             self._task.cancel()
+
+
+class Incoming:
+    """A request's body, as ASGI's `receive`, that knows whether the client has more of it to send.
+
+    Closing a connection while its client still sends resets it, and the client never reads the
+    answer. So what was refused is listened to, for a while.
+    """
+
+    __slots__ = ("_receive", "more")
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.more = True
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self.more = message.get("more_body", False)
+        return message
+
+    async def linger(self) -> None:
+        """Takes the rest of the body, once the answer is sent."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_SECONDS):
+                while self.more:
+                    await self()
 
 
 def too_large(limit: int) -> RequestTooLarge:

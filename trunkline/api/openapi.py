@@ -21,6 +21,8 @@ from ..providers.passthrough.table import ROWS, PassThrough
 Schema = dict[str, Any]
 
 _NAME = re.compile(r"\{(\w+)(?::([\w|]+))?\}")
+_ID = r"^[^\s./\\][^\s/\\]*$"
+"""What ids look like: they become part of the provider's URL, and may not lead elsewhere in it."""
 _TYPES: Mapping[type, str] = {
     str: "string",
     list: "array",
@@ -143,6 +145,8 @@ def _path_parameters(path: str) -> Iterator[Schema]:
         schema: Schema = {"type": "string", "minLength": 1}
         if words and words != "path":
             schema["enum"] = words.split("|")
+        elif not words and name != "model":
+            schema["pattern"] = _ID
         yield {"name": name, "in": "path", "required": True, "schema": schema}
 
 

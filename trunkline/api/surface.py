@@ -17,7 +17,7 @@ from ..errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound
 from ..gateway import Gateway
 from ..operations import OPERATIONS
 from . import about, errors, health, models, openapi, realtime
-from .http import Receive, Scope, Send, encode, send_answer
+from .http import Incoming, Receive, Scope, Send, encode, send_answer
 from .inference import Inference
 from .passthrough import PassThroughs
 from .realtime import Realtime
@@ -35,6 +35,12 @@ class Surface:
         self._others = _others(gateway)
 
     async def http(self, scope: Scope, receive: Receive, send: Send) -> None:
+        body = Incoming(receive)
+        await self._answer(scope, body, send)
+        if body.more:
+            await body.linger()
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         found = refused = None
         try:
             found = self._routes.match(scope["method"], scope["path"], scope.get("raw_path"))
