@@ -260,6 +260,22 @@ async def test_direct_objects_are_asked_for_as_litellm_would(lanes, tmp_path, pr
         assert await differences(lanes, fake, target, asked) == []
 
 
+@pytest.mark.parametrize("provider", ["openai", "azure", "groq", "hosted_vllm", "openrouter"])
+async def test_a_deployments_defaults_are_those_that_litellm_would_add(lanes, tmp_path, provider):
+    defaults = {
+        "temperature": 0.3,
+        "max_tokens": 9,
+        "seed": 7,
+        "extra_body": {"foo": {"a": 1}},
+        "extra_headers": {"openai-beta": "x"},
+    }
+    with FAKES.get(provider, FakeCompatible)() as fake:
+        target = deployment(tmp_path, **params(f"{provider}/m", fake), **defaults)
+        asked = request("chat", {"model": "d", "messages": HI, "seed": 8})
+        assert await differences(lanes, fake, target, asked) == []
+        assert fake.last.json["foo"] == {"a": 1}
+
+
 async def test_the_comparison_finds_a_difference(lanes, tmp_path, monkeypatch):
     """A provider for which LiteLLM converts a field is not direct without naming the field."""
     row = PROVIDERS["mistral"]

@@ -55,12 +55,18 @@ FORWARDED_PREFIXES = (b"x-ratelimit-", b"anthropic-ratelimit-")
 
 
 class DirectLane:
-    """Sends calls straight to the provider; made anew for each snapshot."""
+    """Sends calls straight to the provider; made anew for each snapshot.
+
+    largest_answer: bytes of an answer that is held in memory; what streams may be larger.
+    """
 
     name = "direct"
 
-    def __init__(self, session: aiohttp.ClientSession) -> None:
+    def __init__(
+        self, session: aiohttp.ClientSession, *, largest_answer: int = LARGEST_ANSWER
+    ) -> None:
         self._session = session
+        self._largest_answer = largest_answer
         self._targets: dict[tuple[Deployment, str], Target | None] = {}
 
     def takes(self, call: Call, deployment: Deployment) -> bool:
@@ -78,7 +84,7 @@ class DirectLane:
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             raise _failure(error, timeouts.total) from error
         try:
-            return await exchange.answer(response)
+            return await exchange.answer(response, self._largest_answer)
         except (aiohttp.ClientError, TimeoutError, OSError) as error:
             response.close()
             raise _failure(error, timeouts.total) from error
@@ -157,7 +163,7 @@ class _Exchange:
                 body["stream_options"] = {**options, "include_usage": True}
         return body
 
-    async def answer(self, response: aiohttp.ClientResponse) -> Answer:
+    async def answer(self, response: aiohttp.ClientResponse, largest: int) -> Answer:
         call = self._call
         if response.status >= 300:
             raise self._classify(response, await _beginning(response, LARGEST_REFUSAL))
@@ -171,7 +177,7 @@ class _Exchange:
                 if response.content_length is not None:
                     headers.append(("content-length", str(response.content_length)))
                 return Answer(response.status, headers, chunks=chunks)
-        content = await _whole(response)
+        content = await _whole(response, largest)
         _read(call, response, content)
         return Answer(response.status, headers, content)
 
@@ -265,13 +271,13 @@ def _leave(response: aiohttp.ClientResponse) -> None:
     response.release() if response.content.at_eof() else response.close()
 
 
-async def _whole(response: aiohttp.ClientResponse) -> bytes:
+async def _whole(response: aiohttp.ClientResponse, largest: int) -> bytes:
     length = response.content_length
-    if length is not None and length <= LARGEST_ANSWER:
+    if length is not None and length <= largest:
         return await response.read()
-    content = await _beginning(response, LARGEST_ANSWER + 1)
-    if len(content) > LARGEST_ANSWER:
-        raise failures.malformed(f"it is larger than {LARGEST_ANSWER} bytes")
+    content = await _beginning(response, largest + 1)
+    if len(content) > largest:
+        raise failures.malformed(f"it is larger than {largest} bytes")
     return content
 
 

@@ -106,9 +106,10 @@ def target_of(deployment: Deployment, operation: Operation) -> Target | None:
     conversions = _conversions(provider, deployment, operation)
     fields = _NONE.union(*(each.fields for each in conversions))
     defaults = _defaults(provider, deployment.params, operation)
-    if any(each.everything for each in conversions) or (
-        defaults and (operation.body == "multipart" or not fields.isdisjoint(deployment.params))
-    ):
+    stated = deployment.params.keys() - {"extra_body"}
+    if any(each.everything for each in conversions) or not fields.isdisjoint(stated):
+        return None
+    if defaults and operation.body == "multipart":
         return None
     root, query = _root(provider, deployment, operation, place.base)
     # A base URL may hold braces of its own: only the operation's path is a template.
