@@ -20,41 +20,43 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 _MESSAGE_FIELDS = ("cache_control", "name", "refusal", "reasoning_content")
-_ROLES = frozenset({"developer", "system"})
 
 
 def traits(body: Mapping[str, Any]) -> set[str]:
-    """The traits of a chat's request."""
+    """The traits of a request."""
     found: set[str] = set()
     messages = body.get("messages")
-    for message in messages if isinstance(messages, list) else ():
-        if isinstance(message, dict):
-            _of_message(message, found)
+    if isinstance(messages, list):
+        _of_messages(messages, found)
     tools = body.get("tools")
     if isinstance(tools, list):
         _of_tools(tools, found)
     given = body.get("input")
-    for item in given if isinstance(given, list) else ():
-        if isinstance(item, dict) and "status" in item:
-            found.add("item_status")
+    if isinstance(given, list):
+        _of_input(given, found)
     config = body.get("generationConfig")
     if isinstance(config, dict) and "responseSchema" in config:
         found.add("response_schema")
     return found
 
 
-def _of_message(message: dict[str, Any], found: set[str]) -> None:
-    role, content = message.get("role"), message.get("content")
-    if role in _ROLES:
-        found.add(role)
-    if len(message) > 2:
-        found.update(name for name in _MESSAGE_FIELDS if message.get(name) is not None)
-    if isinstance(content, list):
-        found.add("parts")
-        found.add(f"{role}_parts")
-        _of_parts(content, found)
-    elif content == "":
-        found.add("empty")
+def _of_messages(messages: list[Any], found: set[str]) -> None:
+    # On the way of every chat: what is looked at for each message is little.
+    for message in messages:
+        if not isinstance(message, dict):
+            continue
+        role = message.get("role")
+        if role in ("developer", "system"):
+            found.add(role)
+        if len(message) > 2:
+            found.update(name for name in _MESSAGE_FIELDS if message.get(name) is not None)
+        content = message.get("content")
+        if isinstance(content, list):
+            found.add("parts")
+            found.add(f"{role}_parts")
+            _of_parts(content, found)
+        elif content == "":
+            found.add("empty")
 
 
 def _of_parts(parts: Iterable[Any], found: set[str]) -> None:
@@ -85,6 +87,11 @@ def _of_tools(tools: list[Any], found: set[str]) -> None:
             found.add("cache_control")
         if _is_strict(tool.get("function")):
             found.add("strict_tools")
+
+
+def _of_input(items: Iterable[Any], found: set[str]) -> None:
+    if any(isinstance(item, dict) and "status" in item for item in items):
+        found.add("item_status")
 
 
 def _is_strict(function: Any) -> bool:
