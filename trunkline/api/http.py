@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 from ..call import Headers
+from ..deadline import Deadline
 from ..errors import GatewayError, RequestTimeout, RequestTooLarge
 
 Scope = MutableMapping[str, Any]
@@ -54,7 +55,7 @@ async def read_body(receive: Receive, limit: int) -> bytes:
         return body
     parts: list[bytes] = []
     size = 0
-    patience = _Patience(BODY_SECONDS)
+    deadline = Deadline(BODY_SECONDS)
     try:
         while True:
             if message["type"] == "http.disconnect":
@@ -65,47 +66,17 @@ async def read_body(receive: Receive, limit: int) -> bytes:
                 raise too_large(limit)
             if not message.get("more_body"):
                 return b"".join(parts)
-            patience.renew()
+            if len(parts) > 1:
+                deadline.renew()
             message = await receive()
     except asyncio.CancelledError:
-        if not patience.lost:
+        if not deadline.missed:
             raise
         raise RequestTimeout(
             f"No more of the request's body came for {BODY_SECONDS:.0f} seconds."
         ) from None
     finally:
-        patience.end()
-
-
-class _Patience:
-    """Cancels the current task after so many seconds; far cheaper than `asyncio.timeout`.
-
-    lost: whether it did.
-    """
-
-    __slots__ = ("_loop", "_seconds", "_task", "_timer", "lost")
-
-    def __init__(self, seconds: float) -> None:
-        self._seconds = seconds
-        self._loop = asyncio.get_running_loop()
-        self._task = asyncio.current_task()
-        self._timer: asyncio.TimerHandle | None = None
-        self.lost = False
-
-    def renew(self) -> None:
-        self.end()
-        self._timer = self._loop.call_later(self._seconds, self._lose)
-
-    def end(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-        if self.lost and self._task is not None:
-            self._task.uncancel()
-
-    def _lose(self) -> None:
-        self.lost = True
-        if self._task is not None:
-            self._task.cancel()
+        deadline.end()
 
 
 class Incoming:

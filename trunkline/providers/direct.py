@@ -318,7 +318,6 @@ def _failure(error: Exception, seconds: float) -> ProviderError:
 
 
 @lru_cache(maxsize=1024)
-@lru_cache(maxsize=1024)
 def _client_timeout(timeouts: Timeouts, passes: bool) -> aiohttp.ClientTimeout:
     """What aiohttp watches; the total time is the `Deadline`'s, which costs a tenth of its own."""
     connect = min(CONNECT_SECONDS, timeouts.total)
