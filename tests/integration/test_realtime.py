@@ -373,6 +373,26 @@ async def test_a_slow_client_holds_the_provider_back(met):
     await asyncio.wait_for(sending, 30)
 
 
+@pytest.mark.criterion("R1.1")
+async def test_a_client_that_leaves_while_it_is_spoken_to_ends_the_session_quietly(
+    party, http, gateway: Gateways
+):
+    model = deployment("voice", "openai/any", api_base=party.base, api_key=PROVIDER_KEY)
+    server = await asyncio.to_thread(gateway, {"model_list": [model]})
+    for _ in range(5):
+        client = await http.ws_connect(address(server))
+        provider = await asyncio.wait_for(party.sockets.get(), 30)
+        speaking = asyncio.create_task(_send_many(provider, "x" * 10_000, 100_000))
+        await client.receive(timeout=30)
+        assert client._response.connection is not None
+        client._response.connection.transport.abort()
+        with contextlib.suppress(ConnectionError):
+            await asyncio.wait_for(speaking, 30)
+        heard = await asyncio.wait_for(party.heard.get(), 30)
+        assert heard.type is WSMsgType.CLOSED
+    assert "Traceback" not in server.log()
+
+
 async def _send_many(socket: web.WebSocketResponse, text: str, times: int) -> None:
     for _ in range(times):
         await socket.send_str(text)

@@ -107,8 +107,9 @@ class PassThroughs:
             log.info("client closed the connection", extra={"call_id": exchange.id})
         except GatewayError as error:
             if exchange.answering:
-                log.warning("passing on failed: %s", error.message, extra={"call_id": exchange.id})
-                raise
+                # An answer that isn't ended here makes the server break the connection.
+                log.warning("answer cut: %s", error.message, extra={"call_id": exchange.id})
+                return
             await exchange.refuse(error)
         except Exception:
             if exchange.answering:

@@ -69,6 +69,9 @@ class Realtime:
             await self._converse(call, session, protocols, receive, send)
         except GatewayError as error:
             log.warning("realtime session failed: %s", error.message, extra={"call_id": call_id})
+        except Exception:
+            log.exception("realtime session failed", extra={"call_id": call_id})
+            raise
 
     def _check(self, call: Call) -> None:
         found = self._gateway.serving.snapshot.resolve(call.group)

@@ -13,7 +13,7 @@ from ..errors import GatewayError, RequestTimeout
 from ..providers.passthrough.send import failure, returned
 from ..providers.sse import FrameBuffer
 from . import errors
-from .http import BODY_SECONDS, ClientGone, Receive, Send, encode, send_chunks, too_large
+from .http import BODY_SECONDS, AnswerCut, ClientGone, Receive, Send, encode, send_chunks, too_large
 
 log = logging.getLogger("trunkline.api")
 
@@ -81,9 +81,12 @@ async def relay(
     events = response.headers.get("content-type", "").startswith("text/event-stream")
     if not events or "content-encoding" in response.headers:
         chunks = _chunks(response, seconds)
-        await send_chunks(
-            send, response.status, encode(headers), chunks, heartbeat=None, last_words=None
-        )
+        try:
+            await send_chunks(
+                send, response.status, encode(headers), chunks, heartbeat=None, last_words=None
+            )
+        except AnswerCut as cut:
+            raise cut.__cause__ or cut from None
         return
     broken: list[GatewayError] = []
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 from collections.abc import Awaitable, Callable
 
 import aiohttp
@@ -22,6 +24,8 @@ from .inference import Inference
 from .passthrough import PassThroughs
 from .realtime import Realtime
 from .routes import RouteTable
+
+log = logging.getLogger("trunkline.api")
 
 
 class Surface:
@@ -84,6 +88,7 @@ def _others(gateway: Gateway) -> FastAPI:
         GatewayError: _gateway_error,
         HTTPException: _http_error,
         RequestValidationError: _validation_error,
+        Exception: _fault,
     }
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
@@ -105,6 +110,12 @@ async def _http_error(request: Request, error: Exception) -> Response:
     return await _gateway_error(
         request, NotFound(f"There is nothing at {request.url.path}.", code="unknown_url")
     )
+
+
+async def _fault(request: Request, error: Exception) -> Response:
+    call_id = os.urandom(16).hex()
+    log.error("request failed", exc_info=error, extra={"call_id": call_id})
+    return await _gateway_error(request, errors.internal_error(call_id))
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:
