@@ -22,6 +22,7 @@ from tests.fakes import (
 from tests.support import corpus
 from tests.support.parity import BY_NAME, Lanes, deployment, differences, request
 from trunkline.providers.catalog import PROVIDERS
+from trunkline.providers.litellm_sdk import SdkLoader
 from trunkline.providers.target import target_of
 
 pytestmark = [
@@ -144,6 +145,18 @@ async def test_direct_content_is_what_litellm_would_send(lanes, tmp_path, operat
             if found := await differences(lanes, fake, target, asked):
                 differing[name] = found
     assert differing == {}
+
+
+async def test_every_function_of_the_table_is_one_of_litellms():
+    sdk = await SdkLoader({}).load()
+    absent = []
+    for operation in BY_NAME.values():
+        try:
+            if operation.function and not callable(sdk.function(operation.function)):
+                absent.append(operation.name)
+        except AttributeError:
+            absent.append(operation.name)
+    assert absent == []
 
 
 async def test_every_provider_of_the_catalog_is_compared():
