@@ -289,6 +289,30 @@ async def test_a_deployments_defaults_are_those_that_litellm_would_add(lanes, tm
         assert fake.last.json["foo"] == {"a": 1}
 
 
+@pytest.mark.parametrize(
+    "environment",
+    [{"OPENAI_ORGANIZATION": "org-1"}, {"OPENAI_ORG_ID": "org-2", "OPENAI_PROJECT_ID": "proj-1"}],
+    ids=repr,
+)
+async def test_the_environments_organization_is_told(lanes, tmp_path, monkeypatch, environment):
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with FakeOpenAI() as fake:
+        target = deployment(tmp_path, **params("openai/gpt-4o", fake) | {"api_key": "sk-other"})
+        asked = request("chat", {"model": "d", "messages": HI})
+        assert await differences(lanes, fake, target, asked) == []
+        assert fake.last.headers["openai-organization"] in environment.values()
+
+
+@pytest.mark.parametrize("model", ["azure/gpt-4o", "openai/gpt-4o", "groq/llama"])
+async def test_without_a_key_nothing_goes_directly(tmp_path, monkeypatch, model):
+    """Credentials of other kinds, such as Azure's tokens, are LiteLLM's to find."""
+    for name in PROVIDERS[model.partition("/")[0]].key_env:
+        monkeypatch.delenv(name, raising=False)
+    target = deployment(tmp_path, model=model, api_base="http://127.0.0.1:9")
+    assert target_of(target, BY_NAME["chat"]) is None
+
+
 async def test_the_comparison_finds_a_difference(lanes, tmp_path, monkeypatch):
     """A provider for which LiteLLM converts a field is not direct without naming the field."""
     row = PROVIDERS["mistral"]

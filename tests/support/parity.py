@@ -40,6 +40,7 @@ COMPARED_HEADERS = (
     "anthropic-version",
     "anthropic-beta",
     "openai-organization",
+    "openai-project",
     "openai-beta",
 )
 

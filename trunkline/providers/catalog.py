@@ -58,7 +58,9 @@ class Provider:
     stream_usage: whether LiteLLM asks the provider for `stream_options.include_usage`.
     unmodelled: families that Azure serves outside of its deployments, though they name a model.
     in_beta: families that are served only to those who say which version of the beta they speak.
+    keyless: whether it may be asked without a key.
     headers: headers that every request carries.
+    header_env: headers that environment variables fill, as LiteLLM and OpenAI's SDK have it.
     """
 
     wire: Wire
@@ -73,7 +75,9 @@ class Provider:
     base_ends: str = ""
     unmodelled: Names = frozenset()
     in_beta: Names = frozenset()
+    keyless: bool = False
     headers: tuple[tuple[str, str], ...] = ()
+    header_env: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
 
 _AZURE = _names(
@@ -149,6 +153,7 @@ def _compatible(
     stream_usage: bool = True,
     added: Mapping[str, Any] = MappingProxyType({}),
     base_ends: str = "",
+    keyless: bool = False,
 ) -> Provider:
     """The row of a provider that speaks OpenAI's chat.
 
@@ -165,6 +170,7 @@ def _compatible(
         stream_usage=stream_usage,
         added=added,
         base_ends=base_ends,
+        keyless=keyless,
     )
 
 
@@ -184,6 +190,10 @@ PROVIDERS: Mapping[str, Provider] = {
             Conversion(_names("extra_body"), operations=_names("completions moderations speech")),
         ),
         in_beta=_names("assistants threads vector_stores"),
+        header_env={
+            "openai-organization": ("OPENAI_ORGANIZATION", "OPENAI_ORG_ID"),
+            "openai-project": ("OPENAI_PROJECT_ID",),
+        },
     ),
     "azure": Provider(
         Wire.OPENAI,
@@ -272,14 +282,14 @@ PROVIDERS: Mapping[str, Provider] = {
     "hosted_vllm": _compatible(
         "", "HOSTED_VLLM",
         traits=_COMPATIBLE | _names("assistant_parts custom_tools strict_tools"),
-        unlike=_UNUSUAL,
+        unlike=_UNUSUAL, keyless=True,
     ),
     "hyperbolic": _compatible(
         "https://api.hyperbolic.xyz/v1", "HYPERBOLIC",
         _LENGTH | _LOGPROBS | {"parallel_tool_calls"}, stream_usage=False,
     ),
     "lambda_ai": _compatible("https://api.lambda.ai/v1", "LAMBDA", _LENGTH),
-    "lm_studio": _compatible("", "LM_STUDIO"),
+    "lm_studio": _compatible("", "LM_STUDIO", keyless=True),
     "meta_llama": _compatible(
         "https://api.llama.com/compat/v1", "LLAMA", frozenset({"response_format"})
     ),

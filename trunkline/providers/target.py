@@ -99,7 +99,7 @@ def target_of(deployment: Deployment, operation: Operation) -> Target | None:
     if provider is None or not _speaks(provider, operation) or not _is_plain(deployment):
         return None
     place = location(deployment)
-    if not place.base or (not place.key and provider.base):
+    if not place.base or not (place.key or provider.keyless):
         return None
     if not _is_root(place.base, provider, operation):
         return None
@@ -213,6 +213,9 @@ def _headers(
         headers["openai-beta"] = "assistants=v2"
     if key:
         headers[provider.auth] = f"Bearer {key}" if provider.auth == "authorization" else key
+    for name, variables in provider.header_env.items():
+        if value := _first(*_environ(variables)):
+            headers[name] = value
     if params.get("organization"):
         headers["openai-organization"] = str(params["organization"])
     for extra in (params.get("headers"), params.get("extra_headers")):
