@@ -9,11 +9,11 @@ from dataclasses import dataclass
 from ..errors import AuthenticationFailed
 
 CREDENTIAL_HEADERS = (
+    "x-litellm-api-key",  # LiteLLM's, whose clients may need the others for the provider
     "authorization",  # OpenAI's clients
     "x-api-key",  # Anthropic's
     "api-key",  # Azure's
     "x-goog-api-key",  # Google's
-    "x-litellm-api-key",  # LiteLLM's
 )
 
 

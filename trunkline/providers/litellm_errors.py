@@ -64,6 +64,7 @@ _NO_CREDENTIALS = re.compile(
 _PREFIXES = re.compile(
     r"^(?:\s*(?:litellm\.)?[A-Z]\w* ?(?:Error|Exception|Timeout)(?: [A-Z]\w*Error)?\s*(?::|-)\s+)+"
 )
+_LACKING = re.compile(r"missing \d+ required [a-z -]*arguments?: '(\w+)'")
 _FOREIGN = re.compile(r"litellm\.|Traceback \(most|object has no attribute")
 _BROKEN_OFF = re.compile(
     r"payload is not completed|peer closed connection|onnection (?:lost|reset)"
@@ -174,6 +175,9 @@ def _without_answer(
     for classes, made in outcomes:
         if names & classes:
             return made()
+    lacking = next(filter(None, map(_lacking_field, chain)), None)
+    if lacking is not None:
+        return lacking
     missing = [held.name for held in chain if isinstance(held, ImportError)]
     if missing:
         message = f"a Python package that {provider} needs is not installed: {missing[0]}"
@@ -181,6 +185,17 @@ def _without_answer(
     if any(isinstance(held, json.JSONDecodeError) for held in chain):
         return failures.malformed("it is not JSON")
     return _worded(chain, provider, secrets)
+
+
+def _lacking_field(error: BaseException) -> ProviderError | None:
+    """A field that LiteLLM's function needs and the request has not."""
+    lacking = _LACKING.search(str(error)) if isinstance(error, TypeError) else None
+    if lacking is None:
+        return None
+    message = f"Missing required parameter: '{lacking[1]}'."
+    failure = failures.failure(ErrorKind.BAD_REQUEST, message)
+    failure.param = lacking[1]
+    return failure
 
 
 def _no_credentials(error: BaseException, provider: str) -> ProviderError:

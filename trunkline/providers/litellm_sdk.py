@@ -185,6 +185,7 @@ def _import(settings: Mapping[str, Any]) -> Sdk:
     logging_class = import_module("litellm.litellm_core_utils.litellm_logging").Logging
     for name in _IMPORTED_IN_CALLS:
         import_module(name)
+    litellm_stand_ins.lighten_openai()
 
     litellm.telemetry = False
     litellm.suppress_debug_info = True
