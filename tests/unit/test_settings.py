@@ -8,6 +8,7 @@ from pathlib import Path
 from textwrap import dedent
 from typing import Any
 
+import certifi
 import pytest
 
 from trunkline.errors import ConfigError
@@ -231,13 +232,29 @@ def test_a_required_setting_whose_variable_is_missing_names_the_variable(
 
 
 @pytest.mark.parametrize(
-    ("written", "value"), [("false", False), ('"False"', False), ("/etc/ca.pem", "/etc/ca.pem")]
+    ("written", "value"), [("false", False), ('"False"', False), (certifi.where(), certifi.where())]
 )
 def test_certificates_are_checked_or_not_or_against_a_file(
     read: Read, written: str, value: bool | str
 ) -> None:
     settings = read(f"{MODEL}litellm_settings: {{ssl_verify: {written}}}\n")
     assert settings.litellm_settings.ssl_verify == value
+
+
+@pytest.mark.parametrize(
+    ("setting", "complaint"),
+    [
+        ("ssl_verify: /nowhere/ca.pem", "authorities (No such file or directory)"),
+        (f"ssl_verify: {__file__}", "authorities, which this isn't"),
+        (f"ssl_certificate: {certifi.where()}", "a certificate and its private key, which this"),
+    ],
+)
+def test_a_file_of_certificates_that_cannot_be_used_is_refused_before_serving(
+    refused: Refused, setting: str, complaint: str
+) -> None:
+    (problem,) = refused(f"{MODEL}litellm_settings:\n  {setting}\n")
+    assert f"litellm_settings.{setting.partition(':')[0]}: expected " in problem
+    assert complaint in problem
 
 
 def test_a_key_without_a_value_counts_as_absent(read: Read) -> None:

@@ -22,10 +22,11 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 from .fallbacks import Fallback
 from .values import (
     Amount,
+    CertificateFile,
     Count,
     Dollars,
     Flag,
-    FlagOrText,
+    FlagOrAuthorities,
     Headers,
     Identifier,
     Mapping,
@@ -284,8 +285,8 @@ class LitellmSettings(Section):
     set_verbose: Flag = False
     json_logs: Flag = False
 
-    ssl_verify: FlagOrText | None = None
-    ssl_certificate: Text | None = None
+    ssl_verify: FlagOrAuthorities | None = None
+    ssl_certificate: CertificateFile | None = None
     ssl_security_level: Text | None = None
     ssl_ecdh_curve: Text | None = None
     force_ipv4: Flag | None = None

@@ -6,7 +6,9 @@ Numbers and switches may be written as text (`timeout: "30"`), as environment va
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import ssl
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any
 from urllib.parse import urlsplit
 
@@ -79,6 +81,31 @@ def _flag_or_text(value: Any) -> bool | str:
     if isinstance(value, str) and value.strip().lower() not in _TRUE | _FALSE:
         return value
     return _flag(value)
+
+
+def _flag_or_authorities(value: Any) -> bool | str:
+    flag_or_file = _flag_or_text(value)
+    if isinstance(flag_or_file, str):
+        with _usable("true, false or a file of certificate authorities"):
+            ssl.create_default_context(cafile=flag_or_file)
+    return flag_or_file
+
+
+def _certificate(value: Any) -> str:
+    file = _text(value)
+    with _usable("a file of a certificate and its private key"):
+        ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT).load_cert_chain(file, password="")
+    return file
+
+
+@contextmanager
+def _usable(what: str) -> Iterator[None]:
+    try:
+        yield
+    except ssl.SSLError:
+        raise expected(f"{what}, which this isn't") from None
+    except OSError as error:
+        raise expected(f"{what} ({error.strerror})") from None
 
 
 def _flag(value: Any) -> bool:
@@ -162,7 +189,8 @@ Text = Annotated[str, PlainValidator(_text)]
 Name = Annotated[str, PlainValidator(_name)]
 Identifier = Annotated[str, PlainValidator(_identifier)]
 Url = Annotated[str, PlainValidator(_url)]
-FlagOrText = Annotated[bool | str, PlainValidator(_flag_or_text)]
+FlagOrAuthorities = Annotated[bool | str, PlainValidator(_flag_or_authorities)]
+CertificateFile = Annotated[str, PlainValidator(_certificate)]
 Flag = Annotated[bool, PlainValidator(_flag)]
 Number = Annotated[float, PlainValidator(_number("a number"))]
 Seconds = Annotated[float, PlainValidator(_number("a number of seconds", 0))]
