@@ -7,6 +7,7 @@ import logging
 import os
 import random
 import ssl
+from collections import Counter
 
 import aiohttp
 
@@ -15,13 +16,14 @@ from .api.http import Receive, Scope, Send
 from .api.surface import Surface
 from .call import Deployment
 from .gateway import Gateway, Serving
-from .live.snapshot import Snapshot, build_snapshot
+from .live.snapshot import build_snapshot
 from .operations import OPERATIONS
 from .providers.affinity import Accounts
 from .providers.direct import DirectLane, target_of
 from .providers.lanes import Lanes
 from .providers.litellm_lane import LitellmLane
 from .providers.mock_lane import MockLane, is_mock
+from .providers.secrets import secrets_of
 from .routing.health import Health
 from .routing.router import build_router
 from .routing.strategies import STRATEGIES
@@ -42,6 +44,14 @@ class Application:
         self._surface: Surface | None = None
         self._session: aiohttp.ClientSession | None = None
         self._litellm = LitellmLane(settings.litellm_settings.model_dump(exclude_none=True))
+
+    def secrets(self) -> set[str]:
+        """Every secret that the configuration and the environment give to this process."""
+        general = self._settings.general_settings
+        found = {general.master_key or ""}
+        for endpoint in general.pass_through_endpoints:
+            found.update(endpoint.headers.values())
+        return found.union(*map(secrets_of, self._snapshot.deployments))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -82,7 +92,6 @@ class Application:
         )
         limit = settings.general_settings.max_request_size_mb
         self._surface = Surface(Gateway(serving), self._session, int(limit * MEBIBYTE))
-        _announce(snapshot, settings.router_settings.routing_strategy)
         if any(_needs_litellm(deployment) for deployment in snapshot.deployments):
             self._litellm.warm()
         _settle_memory()
@@ -141,12 +150,18 @@ def _settle_memory() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def _announce(snapshot: Snapshot, strategy: str) -> None:
-    """The start-up log: what is registered."""
-    groups = {name: len(deployments) for name, deployments in snapshot.groups.items()}
+def announce(settings: Settings) -> None:
+    """The start-up log: what is registered, and what of the configuration has no effect.
+
+    Told once, however many processes serve.
+    """
+    groups = Counter(entry.model_name for entry in settings.model_list)
     paths = sum(len(operation.paths) for operation in OPERATIONS)
+    strategy = settings.router_settings.routing_strategy
     log.info("strategies registered: %s; in force: %s", ", ".join(STRATEGIES), strategy)
     log.info("routes registered: %d operations on %d paths", len(OPERATIONS), paths)
     log.info("models registered: %s", ", ".join(f"{n} ({c})" for n, c in groups.items()) or "none")
-    for warning in snapshot.settings.warnings:
+    for warning in settings.warnings:
         log.warning("%s", warning)
+    if not settings.general_settings.master_key:
+        log.warning("no master key is configured: calls need no key")

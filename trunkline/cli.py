@@ -17,12 +17,17 @@ from .settings import Settings, load
 
 USAGE = 2
 """Exit code for a command or configuration that can't be carried out."""
+INTERRUPTED = 130
+"""Exit code, as shells give it, for a command that Ctrl-C ended before it served."""
 
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs a command and exits: 0 done, 2 the command or the configuration is wrong."""
     options = _parser().parse_args(arguments)
-    sys.exit(options.command(options))
+    try:
+        sys.exit(options.command(options))
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
 
 
 def serve(options: argparse.Namespace) -> int:
@@ -88,6 +93,8 @@ def _occupied(host: str, port: int) -> str | None:
         with socket.socket(family, kind, protocol) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(address)
+    except UnicodeError:
+        return "not a host name"
     except OSError as error:
         return error.strerror or str(error)
     return None
@@ -114,14 +121,14 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _port(text: str) -> int:
-    port = int(text)
-    if not 1 <= port <= 65_535:
-        raise argparse.ArgumentTypeError("a port is a number from 1 to 65535")
-    return port
+    return _number(text, 65_535, "a port is a number")
 
 
 def _workers(text: str) -> int:
-    workers = int(text)
-    if not 1 <= workers <= 256:
-        raise argparse.ArgumentTypeError("workers are a number from 1 to 256")
-    return workers
+    return _number(text, 256, "workers are a number")
+
+
+def _number(text: str, most: int, what: str) -> int:
+    if not (text.isascii() and text.isdigit() and 1 <= int(text[:9]) <= most):
+        raise argparse.ArgumentTypeError(f"{what} from 1 to {most}")
+    return int(text)

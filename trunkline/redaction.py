@@ -85,7 +85,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
     secrets: values to remove wherever they stand, as they are and as they look in JSON, in a URL
         and in base64; those shorter than 4 characters are taken for words and left.
     """
-    for form in _forms(secrets):
+    for form in forms_of(secrets):
         text = text.replace(form, PLACEHOLDER)
     if _PLAIN.fullmatch(text):
         return text
@@ -120,8 +120,8 @@ def redact_value(value: Any, secrets: Iterable[str] = (), *, depth: int = 8) -> 
     return value
 
 
-def _forms(secrets: Iterable[str]) -> list[str]:
-    """Every way in which a secret may stand in a text, the longest first."""
+def forms_of(secrets: Iterable[str]) -> list[str]:
+    """Every way in which the secrets may stand in a text, the longest first."""
     forms: set[str] = set()
     for secret in secrets:
         if len(secret) < SHORTEST_SECRET:

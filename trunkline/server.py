@@ -2,32 +2,37 @@
 
 from __future__ import annotations
 
-import logging
+import ctypes
+import os
+import signal
 import sys
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
 from granian.constants import Interfaces, Loops, RuntimeModes
 from granian.http import HTTP1Settings
+from granian.log import LogLevels
 from granian.server import Server
 
-from .app import Application
+from .app import Application, announce
 from .settings import Settings
 from .telemetry import logs
-
-log = logging.getLogger("trunkline")
 
 BACKLOG = 4096
 MOST_CALLS = 10_000
 """Calls under way in one process; more wait in the socket's backlog."""
 HEADER_BYTES = 64 * 1024
 
+PR_SET_PDEATHSIG = 1
+"""From <linux/prctl.h>: which signal a process gets when its parent dies."""
+SERVER_LOGS = {"loggers": {"_granian": {"propagate": True}}}
+"""What the server says of its workers goes where all logs go."""
+
 
 def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
     """Serves until SIGTERM or SIGINT, then lets calls finish for the configured time."""
-    logs.configure(
-        verbose=settings.litellm_settings.set_verbose, as_json=settings.litellm_settings.json_logs
-    )
+    _configure_logs(settings)
     server = Server(
         "trunkline",
         address=host,
@@ -39,16 +44,46 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
         backlog=BACKLOG,
         backpressure=MOST_CALLS,
         http1_settings=HTTP1Settings(max_buffer_size=HEADER_BYTES),
-        log_enabled=False,
+        log_level=LogLevels.warning,
+        log_dictconfig=SERVER_LOGS,
         respawn_failed_workers=True,
         workers_kill_timeout=settings.general_settings.drain_seconds,
     )
     shown = f"[{host}]" if ":" in host else host
-    print(f"Trunkline listening on http://{shown}:{port} ({workers} worker processes)", flush=True)
-    if not settings.general_settings.master_key:
-        print("No master key is configured: calls need no key.", file=sys.stderr, flush=True)
+
+    def begin() -> None:
+        print(
+            f"Trunkline listening on http://{shown}:{port} ({workers} worker processes)", flush=True
+        )
+        announce(settings)
+
+    # From here on, when signals are already waited for, whoever reads the line may end it.
+    server.on_startup(begin)
+    os.register_at_fork(after_in_child=_settle_worker)
     server.serve(target_loader=partial(_load, settings))
 
 
 def _load(settings: Settings, target: str) -> Any:
-    return Application(settings)
+    application = Application(settings)
+    _configure_logs(settings, application.secrets())
+    return application
+
+
+def _configure_logs(settings: Settings, secrets: Iterable[str] = ()) -> None:
+    told = settings.litellm_settings
+    logs.configure(verbose=told.set_verbose, as_json=told.json_logs, secrets=secrets)
+
+
+def _settle_worker() -> None:
+    """Makes a process that was just forked one that ends with its parent, when the parent says so.
+
+    Until it serves it ends at once: with the parent's handlers, which only remember that there was
+    a signal, it would be waited for as long as calls may take. Ctrl-C reaches a whole group of
+    processes, and granian hangs on a second signal that comes before it serves; so a worker has a
+    group of its own. It isn't left behind when the parent is killed.
+    """
+    os.setpgid(0, 0)
+    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

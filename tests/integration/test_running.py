@@ -5,7 +5,11 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import threading
+import time
+from contextlib import ExitStack
+from pathlib import Path
 
 import httpx
 import pytest
@@ -30,16 +34,19 @@ def served_by(fake: FakeOpenAI) -> dict:
     return {"model_list": [{"model_name": "fast", "litellm_params": params}]}
 
 
-@pytest.mark.criterion("R1.5", "R15.6")
-def test_the_start_is_logged_with_strategies_routes_and_models(gateway: Gateways):
-    server = gateway(MOCK)
-    log = server.log()
-    assert f"listening on {server.url}" in log
-    for registered in ("simple-shuffle", "least-busy", "cost-based-routing", "operations", "fast"):
-        assert registered in log
+def has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as probe:
+            probe.bind(("::1", 0))
+    except OSError:
+        return False
+    return True
 
 
-def test_a_stop_lets_the_streams_under_way_finish(gateway: Gateways, fakes: Providers):
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_stop_lets_the_streams_under_way_finish(
+    gateway: Gateways, fakes: Providers, number: signal.Signals
+):
     openai = fakes(FakeOpenAI)
     hold = Hold(after_chunks=2)
     openai.answer("one two three four")
@@ -50,12 +57,43 @@ def test_a_stop_lets_the_streams_under_way_finish(gateway: Gateways, fakes: Prov
     ) as answer:
         lines = answer.iter_lines()
         next(lines)
-        server.signal(signal.SIGTERM)
+        server.signal(number)
         threading.Timer(0.5, hold.release).start()
         rest = "".join(lines)
     assert "four" in rest
     assert rest.endswith("data: [DONE]")
     assert server.wait() == 0
+
+
+def test_a_stop_lets_the_streams_of_all_workers_finish(gateway: Gateways, fakes: Providers):
+    openai = fakes(FakeOpenAI)
+    hold = Hold(after_chunks=2)
+    openai.answer("one two three four", always=True)
+    openai.fault(hold, always=True)
+    server = gateway(served_by(openai), arguments=["--workers", "2"])
+    url, body = f"{server.url}/v1/chat/completions", {**ASK, "stream": True}
+    # Each connection falls to one of the two at random.
+    with httpx.Client(timeout=30) as client, ExitStack() as streams:
+        answers = [streams.enter_context(client.stream("POST", url, json=body)) for _ in range(12)]
+        lines = [answer.iter_lines() for answer in answers]
+        for each in lines:
+            next(each)
+        server.signal(signal.SIGTERM)
+        threading.Timer(0.5, hold.release).start()
+        rests = ["".join(each) for each in lines]
+    assert all("four" in rest and rest.endswith("data: [DONE]") for rest in rests)
+    assert server.wait() == 0
+
+
+@pytest.mark.parametrize("group", [False, True], ids=["the process", "the process group"])
+@pytest.mark.parametrize("said", ["listening", "no master key"])
+def test_a_stop_while_it_starts_ends_it_at_once(gateway: Gateways, group: bool, said: str):
+    patient = MOCK | {"general_settings": {"drain_seconds": 3600}}
+    server = gateway(patient, arguments=["--workers", "2"], ready=False)
+    server.wait_until_said(said)
+    server.signal(signal.SIGINT, group=group)
+    assert server.wait() == 0
+    assert "Traceback" not in server.log()
 
 
 def test_a_stop_cuts_what_outlasts_the_drain(gateway: Gateways, fakes: Providers):
@@ -78,15 +116,34 @@ def test_workers_share_the_port(gateway: Gateways):
     assert server.stop() == 0
 
 
-def test_a_worker_that_dies_is_replaced(gateway: Gateways):
+def test_a_worker_that_dies_is_told_and_replaced(gateway: Gateways):
     server = gateway(MOCK)
-    children = f"/proc/{server.process.pid}/task/{server.process.pid}/children"
-    with open(children) as listed:
-        worker = int(listed.read().split()[0])
+    (worker,) = server.workers()
     os.kill(worker, signal.SIGKILL)
+    server.wait_until_said("Unexpected exit from worker-1")
     server.wait_until_ready()
     answer = httpx.post(f"{server.url}/v1/chat/completions", json=ASK)
     assert answer.status_code == 200
+    assert server.workers() != [worker]
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children of it")
+def test_a_gateway_that_is_killed_leaves_no_worker_behind(gateway: Gateways):
+    server = gateway(MOCK, arguments=["--workers", "2"])
+    server.signal(signal.SIGKILL)
+    server.wait()
+    deadline = time.monotonic() + 30
+    while server.status("/health/liveness") is not None:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="this machine's loopback has no IPv6")
+def test_an_address_of_ipv6_is_served(gateway: Gateways):
+    server = gateway(MOCK, host="::1")
+    answer = httpx.post(f"{server.url}/v1/chat/completions", json=ASK)
+    assert answer.status_code == 200
+    assert f"listening on http://[::1]:{server.port}" in server.log()
 
 
 def test_a_port_in_use_is_one_clear_line(tmp_path):
@@ -102,11 +159,78 @@ def test_a_port_in_use_is_one_clear_line(tmp_path):
     assert "Traceback" not in ended.stderr
 
 
-def test_a_missing_file_is_one_clear_line(tmp_path):
-    ended = trunkline("serve", "--config", "nowhere.yaml", folder=tmp_path)
+@pytest.mark.parametrize("host", ["no..where", "192.0.2.1"])
+def test_an_address_that_is_not_this_machines_is_one_clear_line(tmp_path: Path, host: str):
+    config = write_config(tmp_path, MOCK | {"general_settings": {"master_key": "sk-master"}})
+    ended = trunkline("serve", "--config", str(config), "--host", host, folder=tmp_path)
     assert ended.returncode == 2
-    assert "nowhere.yaml" in ended.stderr
-    assert "Traceback" not in ended.stderr
+    assert ended.stderr.startswith(f"trunkline: cannot listen on {host}:4000: ")
+    assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("name", ["nowhere.yaml", ".", "loop.yaml", "file/config.yaml"])
+@pytest.mark.parametrize("command", [("serve", "--config"), ("config", "check")])
+def test_a_file_that_cannot_be_read_is_one_clear_line(
+    tmp_path: Path, command: tuple[str, ...], name: str
+):
+    (tmp_path / "loop.yaml").symlink_to("loop.yaml")
+    (tmp_path / "file").touch()
+    ended = trunkline(*command, name, folder=tmp_path)
+    assert ended.returncode == 2
+    assert f"{name} can't be read: " in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "complaint"),
+    [
+        ("--port", "none", "a port is a number from 1 to 65535"),
+        ("--port", "65536", "a port is a number from 1 to 65535"),
+        ("--port", "-1", "a port is a number from 1 to 65535"),
+        ("--workers", "0", "workers are a number from 1 to 256"),
+        ("--workers", "two", "workers are a number from 1 to 256"),
+    ],
+)
+def test_a_wrong_number_is_refused(tmp_path: Path, option: str, value: str, complaint: str):
+    config = write_config(tmp_path, MOCK)
+    ended = trunkline("serve", "--config", str(config), f"{option}={value}", folder=tmp_path)
+    assert ended.returncode == 2
+    assert ended.stderr.endswith(f"error: argument {option}: {complaint}\n")
+
+
+@pytest.mark.parametrize("command", [(), ("config",), ("serve",), ("reload",)])
+def test_a_command_that_is_not_whole_tells_its_usage(tmp_path: Path, command: tuple[str, ...]):
+    ended = trunkline(*command, folder=tmp_path)
+    assert ended.returncode == 2
+    assert ended.stderr.startswith("usage: trunkline")
+
+
+@pytest.mark.criterion("R1.5")
+def test_a_check_tells_what_serving_tells(gateway: Gateways, tmp_path: Path):
+    config = write_config(
+        tmp_path,
+        """
+model_list:
+  - model_name: fast
+    litellm_params: {model: openai/gpt-4o-mini, mock_response: Hello!}
+  - model_name: fast
+    litellm_params: {model: openai/gpt-4o, api_key: os.environ/NOT_SET_ANYWHERE}
+litellm_settings:
+  cache: true
+  num_retires: 3
+general_settings:
+  alerting: [slack]
+""",
+    )
+    checked = trunkline("config", "check", str(config), folder=tmp_path)
+    *warnings, summary = checked.stdout.splitlines()
+    assert (checked.returncode, checked.stderr) == (0, "")
+    assert summary == f"{config}: 2 deployments in 1 model groups, 4 warnings"
+    assert len(warnings) == 4
+
+    log = gateway(config).log()
+    for warning in warnings:
+        assert log.count(warning.removeprefix("warning: ")) == 1
 
 
 @pytest.mark.criterion("R1.5")

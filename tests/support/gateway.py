@@ -91,7 +91,8 @@ class Gateway:
 
     @property
     def url(self) -> str:
-        return f"http://{self.host}:{self.port}"
+        host = f"[{self.host}]" if ":" in self.host else self.host
+        return f"http://{host}:{self.port}"
 
     def log(self) -> str:
         """What it has printed so far, standard output and standard error."""
@@ -118,9 +119,24 @@ class Gateway:
                 raise DidNotStart(f"not ready after {seconds:.0f} s\n{self.log()}")
             time.sleep(0.02)
 
-    def signal(self, number: signal.Signals) -> None:
-        """Send a signal to the process that was started, not to its workers."""
-        self.process.send_signal(number)
+    def wait_until_said(self, text: str, seconds: float = START_SECONDS) -> None:
+        """Return when its log holds the text."""
+        deadline = time.monotonic() + seconds
+        while text not in self.log():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"not said within {seconds:.0f} s: {text}\n{self.log()}")
+            time.sleep(0.005)
+
+    def signal(self, number: signal.Signals, *, group: bool = False) -> None:
+        """Send a signal to the process that was started, or as a terminal does to its group."""
+        (os.killpg if group else os.kill)(self.process.pid, number)
+
+    def workers(self) -> list[int]:
+        """The ids of the processes that serve."""
+        pid = self.process.pid
+        return [
+            int(child) for child in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+        ]
 
     def stop(self, seconds: float = STOP_SECONDS) -> int:
         """Ask it to end, as an orchestrator does, and give its exit code."""

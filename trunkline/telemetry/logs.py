@@ -4,47 +4,66 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 from .. import json_text
-from ..redaction import redact
+from ..redaction import PLACEHOLDER, forms_of, redact
 
+SHORTEST_HIDDEN = 8
+"""Shorter secrets are left in logs: they are words, which stand in any line."""
+
+_PLAIN = (str, int, float, bool, list, dict, type(None))
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
 
-def configure(*, verbose: bool, as_json: bool) -> None:
+def configure(*, verbose: bool, as_json: bool, secrets: Iterable[str] = ()) -> None:
     """Sends the process's logs to standard error.
 
     verbose: debug messages too. as_json: one JSON object a line instead of text.
+    secrets: what no line may hold; what is shaped like a key is never shown anyway.
     """
+    hidden = forms_of(secret for secret in secrets if len(secret) >= SHORTEST_HIDDEN)
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(_Json() if as_json else _Text())
+    handler.setFormatter(_Json(hidden) if as_json else _Text(hidden))
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("trunkline").setLevel(logging.DEBUG if verbose else logging.INFO)
+    # Python's warnings show the values that they are about, which may be a caller's prompt.
+    logging.captureWarnings(True)
+    logging.getLogger("py.warnings").setLevel(logging.WARNING if verbose else logging.ERROR)
 
 
-def _fields(record: logging.LogRecord) -> dict[str, Any]:
-    return {name: value for name, value in record.__dict__.items() if name not in _STANDARD}
+class _Redacting(logging.Formatter):
+    """hidden: the texts to take out of every line."""
 
+    def __init__(self, hidden: Iterable[str]) -> None:
+        super().__init__()
+        self._hidden = tuple(hidden)
 
-def _time(record: logging.LogRecord) -> str:
-    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
-
-
-class _Text(logging.Formatter):
     def format(self, record: logging.LogRecord) -> str:
+        line = self.line(record)
+        for text in self._hidden:
+            line = line.replace(text, PLACEHOLDER)
+        return redact(line)
+
+    def line(self, record: logging.LogRecord) -> str:
+        raise NotImplementedError
+
+
+class _Text(_Redacting):
+    def line(self, record: logging.LogRecord) -> str:
         fields = "".join(f" {name}={value}" for name, value in _fields(record).items())
         line = f"{_time(record)} {record.levelname.lower():7} {record.name}: {record.getMessage()}"
         if record.exc_info:
             fields += "\n" + self.formatException(record.exc_info)
-        return redact(line + fields)
+        return line + fields
 
 
-class _Json(logging.Formatter):
-    def format(self, record: logging.LogRecord) -> str:
+class _Json(_Redacting):
+    def line(self, record: logging.LogRecord) -> str:
         event: dict[str, Any] = {
             "time": _time(record),
             "level": record.levelname.lower(),
@@ -54,8 +73,16 @@ class _Json(logging.Formatter):
         }
         if record.exc_info:
             event["stack"] = self.formatException(record.exc_info)
-        return redact(json_text.dumps({k: _plain(v) for k, v in event.items()}).decode())
+        return json_text.dumps(event).decode()
 
 
-def _plain(value: Any) -> Any:
-    return value if isinstance(value, str | int | float | bool | list | dict | None) else str(value)
+def _fields(record: logging.LogRecord) -> dict[str, Any]:
+    return {
+        name: value
+        for name, value in record.__dict__.items()
+        if name not in _STANDARD and isinstance(value, _PLAIN)
+    }
+
+
+def _time(record: logging.LogRecord) -> str:
+    return datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
