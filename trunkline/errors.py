@@ -50,6 +50,11 @@ class GatewayError(Exception):
         self.attempts: list[dict[str, Any]] = []
 
 
+def internal_error(call_id: str) -> GatewayError:
+    """What a client learns of a fault of ours: the id under which the log tells more."""
+    return GatewayError(f"The gateway failed to answer. Call id: {call_id}", code="internal_error")
+
+
 class InvalidRequest(GatewayError):
     status = 400
     type = "invalid_request_error"

@@ -8,6 +8,7 @@ A call runs to its end on the `Serving` that was current when it arrived.
 from __future__ import annotations
 
 import asyncio
+import logging
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -18,13 +19,15 @@ from typing import Generic, TypeVar
 
 from .access.identity import Authenticator, Principal
 from .call import Answer, Attempt, Call, Deployment, Timeouts
-from .errors import GatewayError, NotFound, ProviderError
+from .errors import GatewayError, NotFound, ProviderError, internal_error
 from .live.snapshot import Snapshot
 from .providers import failures
 from .providers.affinity import Accounts
 from .providers.lanes import Lanes
 from .routing.policy import RoutingPolicy
 from .routing.router import Router
+
+log = logging.getLogger("trunkline.gateway")
 
 Result = TypeVar("Result")
 Resolve = Callable[[str], Sequence[Deployment]]
@@ -230,8 +233,7 @@ async def _begin(
         elif patience >= timeouts.total:
             raise failures.timed_out(timeouts.total)
     except BaseException:
-        first.cancel()
-        await _close(chunks)
+        await _leave(first, chunks)
         raise
     return _rest(first, chunks, outcome, timeouts.total - patience)
 
@@ -255,19 +257,27 @@ async def _rest(
                 yield chunk
     except BaseException as error:
         outcome.failed(error)
-        raise
+        if isinstance(error, GatewayError) or not isinstance(error, Exception):
+            raise
+        log.exception("stream failed", extra={"call_id": outcome.call_id})
+        raise internal_error(outcome.call_id) from error
     else:
         outcome.succeeded()
     finally:
-        first.cancel()
-        await _close(chunks)
+        await _leave(first, chunks)
 
 
 async def _next(chunks: AsyncIterator[bytes]) -> bytes | None:
     return await anext(chunks, None)
 
 
-async def _close(chunks: AsyncIterator[bytes]) -> None:
+async def _leave(first: asyncio.Future[bytes | None], chunks: AsyncIterator[bytes]) -> None:
+    """Closes a stream; one that is waited for can't be closed before the waiting has ended."""
+    if not first.done():
+        first.cancel()
+        await asyncio.wait({first})
+    if not first.cancelled():
+        first.exception()
     close = getattr(chunks, "aclose", None)
     if close is not None:
         await close()
@@ -277,6 +287,10 @@ class _Outcome:
     """Tells the router, exactly once, how an attempt ended."""
 
     __slots__ = ("_attempt", "_call", "_router")
+
+    @property
+    def call_id(self) -> str:
+        return self._call.id
 
     def __init__(self, router: Router, call: Call, attempt: Attempt) -> None:
         self._router = router

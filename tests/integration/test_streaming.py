@@ -128,14 +128,18 @@ def test_the_error_event_has_the_shape_of_the_api(server, anthropic, fault):
 
 
 @LANES
-async def test_a_client_that_leaves_cancels_the_providers_stream(server, openai, model):
-    openai.fault(Hold(after_chunks=2))
+@pytest.mark.parametrize("silent_after", [0, 2])
+async def test_a_client_that_leaves_cancels_the_providers_stream(
+    server, openai, model, silent_after
+):
+    openai.fault(Hold(after_chunks=silent_after))
     async with httpx.AsyncClient(timeout=60) as client:
         url = f"{server.url}/v1/chat/completions"
         async with client.stream("POST", url, json=ask(model)) as answer:
             async for _ in answer.aiter_text():
                 break
     assert (await openai.last.over()).disconnected
+    assert "Traceback" not in server.log()
 
 
 @LANES

@@ -37,11 +37,6 @@ _GOOGLE_STATUSES = {
 }
 
 
-def internal_error(call_id: str) -> GatewayError:
-    """What a client learns of a fault of ours: the id under which the log tells more."""
-    return GatewayError(f"The gateway failed to answer. Call id: {call_id}", code="internal_error")
-
-
 def render(error: GatewayError, wire: Wire) -> tuple[int, Headers, bytes]:
     """Status, headers and body of an error."""
     headers: Headers = [("content-type", "application/json")]

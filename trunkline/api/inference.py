@@ -10,7 +10,7 @@ from functools import partial
 
 from ..access.identity import credential
 from ..call import Answer, Call, Operation, Upload
-from ..errors import GatewayError
+from ..errors import GatewayError, internal_error
 from ..gateway import Gateway
 from . import errors
 from .headers import AnswerHeaders
@@ -73,7 +73,7 @@ class Inference:
             await self._refuse(error, operation, call_id, call, send)
         except Exception:
             log.exception("call failed", extra={"call_id": call_id, "operation": operation.name})
-            await self._refuse(errors.internal_error(call_id), operation, call_id, call, send)
+            await self._refuse(internal_error(call_id), operation, call_id, call, send)
         finally:
             for upload in uploads:
                 upload.file.close()

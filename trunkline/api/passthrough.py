@@ -24,7 +24,7 @@ import aiohttp
 from .. import json_text
 from ..access.identity import credential
 from ..call import Call, Deployment, Headers, Operation, Timeouts, Wire
-from ..errors import ErrorKind, GatewayError, MethodNotAllowed, NotFound
+from ..errors import ErrorKind, GatewayError, MethodNotAllowed, NotFound, internal_error
 from ..gateway import Gateway
 from ..live.snapshot import Snapshot
 from ..providers import failures
@@ -115,7 +115,7 @@ class PassThroughs:
             if exchange.answering:
                 raise
             log.exception("passing on failed", extra={"call_id": exchange.id})
-            await exchange.refuse(errors.internal_error(exchange.id))
+            await exchange.refuse(internal_error(exchange.id))
 
 
 class _Exchange:

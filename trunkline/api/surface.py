@@ -15,7 +15,7 @@ from starlette.routing import Match
 
 from .. import __version__
 from ..call import Wire
-from ..errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound
+from ..errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound, internal_error
 from ..gateway import Gateway
 from ..operations import OPERATIONS
 from . import about, errors, health, models, openapi, realtime
@@ -115,7 +115,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
 async def _fault(request: Request, error: Exception) -> Response:
     call_id = os.urandom(16).hex()
     log.error("request failed", exc_info=error, extra={"call_id": call_id})
-    return await _gateway_error(request, errors.internal_error(call_id))
+    return await _gateway_error(request, internal_error(call_id))
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:
