@@ -265,6 +265,27 @@ def test_without_a_master_key_only_loopback_is_served(tmp_path):
     assert "master_key" in ended.stderr
 
 
+@pytest.mark.criterion("R11.1")
+def test_whoever_wants_to_serves_others_without_a_key_and_is_told(gateway: Gateways):
+    open_to_all = MOCK | {"general_settings": {"allow_unauthenticated": True}}
+    server = gateway(open_to_all, host="0.0.0.0")
+    answer = httpx.post(f"http://127.0.0.1:{server.port}/v1/chat/completions", json=ASK)
+    assert answer.status_code == 200
+    assert "no master key is configured" in server.log()
+
+
+@pytest.mark.criterion("R11.1")
+def test_a_master_key_whose_variable_is_missing_is_not_served_without(tmp_path: Path):
+    config = write_config(
+        tmp_path, MOCK | {"general_settings": {"master_key": "os.environ/ABSENT"}}
+    )
+    ended = trunkline("serve", "--config", str(config), folder=tmp_path)
+    assert ended.returncode == 2
+    told = "general_settings.master_key: the environment variable ABSENT isn't set"
+    assert told in ended.stderr
+    assert len(ended.stderr.splitlines()) == 1
+
+
 def test_a_variable_that_is_missing_costs_its_model_alone(gateway: Gateways):
     missing = {"model": "openai/gpt-4o", "api_key": "os.environ/NOT_SET_ANYWHERE"}
     server = gateway(
