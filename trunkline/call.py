@@ -204,6 +204,7 @@ class Call:
     account: the provider's account that holds the objects which the request names (see
         `providers/affinity.py`); empty for any.
     started: when the request arrived, seconds of the monotonic clock.
+    waited: seconds that passed before retries.
     """
 
     id: str
@@ -226,6 +227,7 @@ class Call:
     account: str = ""
     attempts: list[Attempt] = field(default_factory=list)
     fallbacks: int = 0
+    waited: float = 0.0
     usage: Usage = field(default_factory=Usage)
 
 

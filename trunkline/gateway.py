@@ -169,6 +169,7 @@ async def _ask_group(
                 raise
             retries += 1
             if delay > 0:
+                call.waited += delay
                 await asyncio.sleep(delay)
 
 

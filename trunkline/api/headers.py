@@ -30,7 +30,7 @@ class AnswerHeaders:
             known = self._fixed[key] = self._learn(attempt.deployment, attempt.lane, snapshot)
         fixed, prices = known
         now = time.monotonic()
-        waited = 0.0
+        waited = call.waited
         for tried in attempts:
             waited += (tried.answered or tried.ended or now) - tried.started
         took = now - call.started
