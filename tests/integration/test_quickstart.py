@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -134,8 +135,9 @@ def test_make_hands_on_what_it_is_told() -> None:
     assert command
 
     told = subprocess.run(
-        ["make", "--dry-run", *command[1].split()],
+        ["make", "--dry-run", "--no-print-directory", *command[1].split()],
         cwd=ROOT,
+        env={name: value for name, value in os.environ.items() if not name.startswith("MAKE")},
         capture_output=True,
         text=True,
         check=True,
