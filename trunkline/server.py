@@ -24,6 +24,8 @@ MOST_CALLS = 10_000
 """Calls under way in one process; more wait in the socket's backlog."""
 HEADER_BYTES = 64 * 1024
 
+ENDS = frozenset({signal.SIGTERM, signal.SIGINT})
+"""Signals that end the gateway; held back while a worker is forked, which can't handle them yet."""
 PR_SET_PDEATHSIG = 1
 """From <linux/prctl.h>: which signal a process gets when its parent dies."""
 SERVER_LOGS = {"loggers": {"_granian": {"propagate": True}}}
@@ -59,8 +61,17 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
 
     # From here on, when signals are already waited for, whoever reads the line may end it.
     server.on_startup(begin)
-    os.register_at_fork(after_in_child=_settle_worker)
-    server.serve(target_loader=partial(_load, settings))
+    os.register_at_fork(
+        before=partial(signal.pthread_sigmask, signal.SIG_BLOCK, ENDS),
+        after_in_parent=partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, ENDS),
+        after_in_child=_settle_worker,
+    )
+    try:
+        server.serve(target_loader=partial(_load, settings))
+    except SystemExit:
+        # A worker that the same signal ended, before it had a group of its own, is no failure.
+        if not server.interrupt_signal:
+            raise
 
 
 def _load(settings: Settings, target: str) -> Any:
@@ -84,6 +95,7 @@ def _settle_worker() -> None:
     """
     os.setpgid(0, 0)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
