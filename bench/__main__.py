@@ -20,10 +20,10 @@ from pathlib import Path
 from . import drawing, figures, report
 from .contenders import CONTENDERS, running_upstream, write_lane_config
 from .figures import Figures
-from .installation import BUILD, foreign_load, install, machine, versions
+from .installation import BUILD, install, machine, versions
 from .load import Client
 from .measures import QUICK, Bench, Plan
-from .processes import BenchError
+from .processes import BenchError, foreign_load
 
 RESULTS = Path(__file__).with_name("results")
 QUIET = 0.05
@@ -62,7 +62,9 @@ def _measure(options: argparse.Namespace) -> Figures:
     write_lane_config()
     plan = QUICK if options.quick else Plan()
     if options.rounds:
-        plan = dataclasses.replace(plan, rounds=options.rounds, starts=options.rounds)
+        plan = dataclasses.replace(
+            plan, rounds=options.rounds, starts=options.rounds, stream_rounds=options.rounds
+        )
     began = time.monotonic()
 
     def say(line: str) -> None:
@@ -105,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m bench", description="Measures Trunkline beside other gateways."
     )
     parser.add_argument("--quick", action="store_true", help="one short round, about four minutes")
-    parser.add_argument("--rounds", type=int, metavar="N", help="rounds of everything (3)")
+    parser.add_argument("--rounds", type=int, metavar="N", help="rounds of each measure")
     parser.add_argument(
         "--only",
         type=_names(tuple(CONTENDERS)),

@@ -110,18 +110,3 @@ def machine() -> dict[str, str | int]:
         "memory_gib": round(gibibytes),
         "system": f"Linux {'.'.join(os.uname().release.split('.')[:2])}",
     }
-
-
-def foreign_load(seconds: float = 2.0) -> float:
-    """How busy the machine is before anything of ours runs, as a share of all its cores."""
-    before = _processor_time()
-    time.sleep(seconds)
-    total, idle = (after - was for after, was in zip(_processor_time(), before, strict=True))
-    return 1 - idle / total
-
-
-def _processor_time() -> tuple[int, int]:
-    """All ticks of all cores, and those in which they had nothing to do; proc(5)."""
-    with open("/proc/stat") as file:
-        ticks = [int(value) for value in file.readline().split()[1:9]]
-    return sum(ticks), ticks[3] + ticks[4]

@@ -14,7 +14,7 @@ from pathlib import Path
 from .contenders import PATH, Contender
 from .exchange import ANSWER, WORD, question
 from .installation import BUILD
-from .processes import BenchError, Server
+from .processes import BenchError, Processors, Server
 
 SLOWEST_ANSWER = 120
 """Seconds after which wrk counts a request as failed."""
@@ -37,7 +37,10 @@ end
 
 @dataclass(frozen=True, slots=True)
 class Load:
-    """What one run of wrk found. Latencies in milliseconds."""
+    """What one run of wrk found. Latencies in milliseconds.
+
+    stolen: the share of the machine's time that its host gave to others meanwhile.
+    """
 
     connections: int
     requests: int
@@ -47,6 +50,7 @@ class Load:
     p99_ms: float
     most_ms: float
     cpu_seconds: float
+    stolen: float
 
     @property
     def rate(self) -> float:
@@ -64,7 +68,7 @@ class Client:
 
     def load(self, connections: int, seconds: float) -> Load:
         """Sends requests over that many connections. Raises BenchError when any fails."""
-        cpu = self.server.cpu_seconds()
+        cpu, machine = self.server.cpu_seconds(), Processors.now()
         done = subprocess.run(
             [
                 *("wrk", "--threads", "1", "--connections", str(connections)),
@@ -94,6 +98,7 @@ class Client:
             p99_ms=figures["p99"] / 1e3,
             most_ms=figures["most"] / 1e3,
             cpu_seconds=self.server.cpu_seconds() - cpu,
+            stolen=Processors.now().stolen_since(machine),
         )
 
     def ask(self, body: bytes, headers: Mapping[str, str] | None = None) -> tuple[int, bytes]:

@@ -27,6 +27,10 @@ HEADLINE = 32
 LEAST_REQUESTS = 5
 """Requests that each connection should complete, or a measure of a slow server says little."""
 LONGEST_LOAD = 25.0
+MOST_STOLEN = 0.02
+"""The share of the machine's time that its host may give to others during a load."""
+LOAD_TRIES = 4
+"""How often a load is measured until one was left alone that much."""
 UPSTREAM_FACTOR = 5
 """How many times as fast as the fastest contender the upstream must be."""
 
@@ -35,13 +39,14 @@ UPSTREAM_FACTOR = 5
 class Plan:
     """How much is measured. Times in seconds."""
 
-    rounds: int = 3
+    rounds: int = 5
     connections: tuple[int, ...] = (1, 8, 32, 128)
     warm_up: float = 6.0
-    load: float = 6.0
-    starts: int = 3
+    load: float = 4.0
+    starts: int = 5
     requests: int = 20_000
     growth: int = 200_000
+    stream_rounds: int = 3
     streams: int = 200
     words: int = 100
     interval: float = 0.1
@@ -56,6 +61,7 @@ QUICK = Plan(
     starts=1,
     requests=1_500,
     growth=0,
+    stream_rounds=1,
     words=40,
     ramp=4.0,
     window=4.0,
@@ -169,7 +175,7 @@ class Bench:
                     least = LEAST_REQUESTS * connections / rates[name]
                     seconds = max(self.plan.load, min(least, LONGEST_LOAD))
                     wait_until_idle([client.server for client in clients.values()])
-                    load = clients[name].load(connections, seconds)
+                    load = _undisturbed(clients[name], connections, seconds)
                     self.findings[name].loads.setdefault(connections, []).append(load)
                     self._say(
                         f"round {number + 1}: {name}, {connections} connections:"
@@ -191,7 +197,7 @@ class Bench:
         return median(self.upstream_rates) / max(rates)
 
     def _streaming(self, clients: dict[str, Client]) -> None:
-        for number in range(self.plan.rounds):
+        for number in range(self.plan.stream_rounds):
             for name in _turned(list(clients), number):
                 wait_until_idle([client.server for client in clients.values()])
                 streams = self._stream(clients[name])
@@ -304,6 +310,16 @@ class Bench:
 def growth(samples: Sequence[Sample]) -> float:
     """How much the memory grew from the first sample to the last, as a share of the first."""
     return samples[-1].memory.pss / samples[0].memory.pss - 1
+
+
+def _undisturbed(client: Client, connections: int, seconds: float) -> Load:
+    """A load during which the machine was ours; of some that others disturbed, the least so."""
+    loads: list[Load] = []
+    while len(loads) < LOAD_TRIES:
+        loads.append(client.load(connections, seconds))
+        if loads[-1].stolen <= MOST_STOLEN:
+            break
+    return min(loads, key=lambda load: load.stolen)
 
 
 def _turned(names: list[str], by: int) -> list[str]:

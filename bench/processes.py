@@ -157,3 +157,36 @@ def wait_until_idle(servers: Sequence[Server], seconds: float = 30.0) -> None:
             return
     busy = ", ".join(server.name for server in servers)
     raise BenchError(f"not idle within {seconds:.0f} s: {busy}")
+
+
+@dataclass(frozen=True, slots=True)
+class Processors:
+    """What all cores have done since the machine started, in ticks; proc(5).
+
+    stolen: what its host gave to other machines while ours had work to do.
+    """
+
+    total: int
+    idle: int
+    stolen: int
+
+    @classmethod
+    def now(cls) -> Processors:
+        with (PROC / "stat").open() as file:
+            ticks = [int(value) for value in file.readline().split()[1:9]]
+        return cls(sum(ticks), ticks[3] + ticks[4], ticks[7])
+
+    def busy_since(self, before: Processors) -> float:
+        """The share of all cores' time that was used."""
+        return 1 - (self.idle - before.idle) / max(1, self.total - before.total)
+
+    def stolen_since(self, before: Processors) -> float:
+        """The share of all cores' time that was stolen."""
+        return (self.stolen - before.stolen) / max(1, self.total - before.total)
+
+
+def foreign_load(seconds: float = 2.0) -> float:
+    """How busy the machine is before anything of ours runs, as a share of all its cores."""
+    before = Processors.now()
+    time.sleep(seconds)
+    return Processors.now().busy_since(before)

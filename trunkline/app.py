@@ -29,6 +29,7 @@ from .routing.router import build_router
 from .routing.strategies import STRATEGIES
 from .settings import Settings
 from .settings.schema import LitellmSettings
+from .telemetry.metrics import build_metrics
 
 log = logging.getLogger("trunkline")
 
@@ -88,6 +89,7 @@ class Application:
             router=router,
             lanes=Lanes(direct=direct, litellm=self._litellm, mock=MockLane()),
             accounts=Accounts(snapshot.deployments),
+            metrics=build_metrics(settings.litellm_settings),
             heartbeat=settings.general_settings.stream_heartbeat_seconds,
         )
         limit = settings.general_settings.max_request_size_mb

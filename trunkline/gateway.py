@@ -26,6 +26,7 @@ from .providers.affinity import Accounts
 from .providers.lanes import Lanes
 from .routing.policy import RoutingPolicy
 from .routing.router import Router
+from .telemetry.metrics import Metrics
 
 log = logging.getLogger("trunkline.gateway")
 
@@ -46,6 +47,7 @@ class Serving:
     router: Router
     lanes: Lanes
     accounts: Accounts
+    metrics: Metrics
     heartbeat: float
 
 
@@ -124,11 +126,16 @@ async def _first_answer(
     """The first attempt that succeeds, over the groups that the call may fall back to."""
     groups = deque([call.group])
     asked = {call.group}
+    cause: GatewayError | None = None
     while True:
         group = groups.popleft()
+        candidates = resolve(group)
         try:
-            return await _ask_group(serving, call, group, resolve(group), attempt)
+            answer = await _ask_group(serving, call, group, candidates, attempt)
         except GatewayError as error:
+            if cause is not None:
+                serving.metrics.fell_back(resolve(call.group), candidates, cause, succeeded=False)
+            cause = cause or error
             following = call.fallback_groups
             if following is None:
                 following = serving.policy.fallbacks(group, error)
@@ -141,6 +148,10 @@ async def _first_answer(
                 ]
                 raise
             call.fallbacks += 1
+        else:
+            if cause is not None:
+                serving.metrics.fell_back(resolve(call.group), candidates, cause, succeeded=True)
+            return answer
 
 
 async def _ask_group(
@@ -168,6 +179,7 @@ async def _ask_group(
             if delay is None:
                 raise
             retries += 1
+            serving.metrics.retried(deployment, error)
             if delay > 0:
                 call.waited += delay
                 await asyncio.sleep(delay)
@@ -176,7 +188,7 @@ async def _ask_group(
 async def _attempt(serving: Serving, call: Call, deployment: Deployment) -> Answer:
     timeouts = serving.policy.timeouts(deployment, call)
     lane = serving.lanes.lane(call, deployment)
-    outcome = _Outcome(serving.router, call, Attempt(deployment, time.monotonic(), lane.name))
+    outcome = _Outcome(serving, call, Attempt(deployment, time.monotonic(), lane.name))
     try:
         answer = await lane.send(call, deployment, timeouts)
         if answer.chunks is not None:
@@ -208,7 +220,7 @@ async def _connect(
     deployment: Deployment,
 ) -> tuple[Result, _Outcome]:
     timeouts = serving.policy.timeouts(deployment, call)
-    outcome = _Outcome(serving.router, call, Attempt(deployment, time.monotonic(), "direct"))
+    outcome = _Outcome(serving, call, Attempt(deployment, time.monotonic(), "direct"))
     try:
         connection = await connect(deployment, timeouts)
     except BaseException as error:
@@ -285,20 +297,21 @@ async def _leave(first: asyncio.Future[bytes | None], chunks: AsyncIterator[byte
 
 
 class _Outcome:
-    """Tells the router, exactly once, how an attempt ended."""
+    """Tells, exactly once, how an attempt ended."""
 
-    __slots__ = ("_attempt", "_call", "_router")
+    __slots__ = ("_attempt", "_call", "_metrics", "_router")
 
     @property
     def call_id(self) -> str:
         return self._call.id
 
-    def __init__(self, router: Router, call: Call, attempt: Attempt) -> None:
-        self._router = router
+    def __init__(self, serving: Serving, call: Call, attempt: Attempt) -> None:
+        self._router = serving.router
+        self._metrics = serving.metrics
         self._call = call
         self._attempt = attempt
         call.attempts.append(attempt)
-        router.started(attempt.deployment, call)
+        self._router.started(attempt.deployment, call)
 
     def answered(self) -> None:
         self._attempt.answered = time.monotonic()
@@ -324,6 +337,7 @@ class _Outcome:
         attempt.ended = time.monotonic()
         if isinstance(error, ProviderError):
             attempt.error = error
+            self._metrics.failed(attempt.deployment, error)
             self._router.failed(attempt.deployment, self._call, error, seconds=attempt.seconds)
         else:
             self._router.cancelled(attempt.deployment, self._call)

@@ -17,7 +17,7 @@ from granian.server import Server
 
 from .app import Application, announce
 from .settings import Settings
-from .telemetry import logs
+from .telemetry import logs, metrics
 
 BACKLOG = 4096
 MOST_CALLS = 10_000
@@ -66,12 +66,16 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
         after_in_parent=partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, ENDS),
         after_in_child=_settle_worker,
     )
+    counts = metrics.share(settings.litellm_settings) if workers > 1 else None
     try:
         server.serve(target_loader=partial(_load, settings))
     except SystemExit:
         # A worker that the same signal ended, before it had a group of its own, is no failure.
         if not server.interrupt_signal:
             raise
+    finally:
+        if counts is not None:
+            counts.cleanup()
 
 
 def _load(settings: Settings, target: str) -> Any:

@@ -18,7 +18,7 @@ from ..call import Wire
 from ..errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound, internal_error
 from ..gateway import Gateway
 from ..operations import OPERATIONS
-from . import about, errors, health, models, openapi, realtime
+from . import about, errors, health, metrics, models, openapi, realtime
 from .http import Incoming, Receive, Scope, Send, encode, send_answer
 from .inference import Inference
 from .passthrough import PassThroughs
@@ -81,6 +81,7 @@ def _others(gateway: Gateway) -> FastAPI:
         about.router(gateway, app),
         openapi.router(app),
         health.router(gateway),
+        metrics.router(gateway),
         models.router(gateway),
     ):
         app.include_router(each)

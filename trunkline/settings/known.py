@@ -29,19 +29,19 @@ LATER: Mapping[str, frozenset[str]] = {
     "litellm_settings": frozenset(
         """
         audit_log_callbacks aws_sqs_callback_params budget_reset_time cache cache_params
-        callbacks cost_discount_config cost_margin_config custom_provider_map datadog_params
+        cost_discount_config cost_margin_config custom_provider_map datadog_params
         default_internal_user_params default_key_generate_params default_team_params
         default_team_settings disable_end_user_cost_tracking
         enable_caching_on_provider_specific_optional_params enable_redis_auth_cache
-        failure_callback forward_traceparent_to_llm_provider global_bitbucket_config
+        forward_traceparent_to_llm_provider global_bitbucket_config
         global_gitlab_config global_prompt_directory key_alias_pattern
         key_generation_settings langfuse_default_tags log_raw_request_response
         max_ui_session_budget mcp_aliases mcp_semantic_tool_filter model_group_settings
         presidio_logging_only priority_reservation priority_reservation_settings
         prometheus_initialize_budget_metrics prometheus_metrics_config public_model_groups
         public_model_groups_links redact_messages_in_exceptions redact_user_api_key_info
-        require_auth_for_metrics_endpoint responses s3_callback_params scim_admin_group
-        scim_upsert_user service_callback store_audit_logs success_callback telemetry
+        responses s3_callback_params scim_admin_group
+        scim_upsert_user service_callback store_audit_logs telemetry
         turn_off_message_logging websearch_interception_params
         """.split()
     ),
@@ -78,6 +78,9 @@ LATER: Mapping[str, frozenset[str]] = {
         """.split()
     ),
 }
+
+CALLBACKS = frozenset({"prometheus"})
+"""Callbacks that are supported."""
 
 UNENFORCED: Mapping[str, frozenset[str]] = {
     "": frozenset({"guardrails", "policies", "policy_attachments"}),

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from .document import Node, Path
-from .known import LATER, PER_PROCESS, UNENFORCED
+from .known import CALLBACKS, LATER, PER_PROCESS, UNENFORCED
 from .schema import DERIVED, GeneralSettings, LitellmSettings, RouterSettings, Section, Settings
 
 NOTES = "x-"
@@ -42,6 +42,16 @@ def ignored(settings: Settings, root: Node) -> Iterator[str]:
         reason = _reason(general, section, value)
         if reason:
             yield f"{root.find(path).place(*path)}: {reason}"
+    yield from _callbacks(settings, root)
+
+
+def _callbacks(settings: Settings, root: Node) -> Iterator[str]:
+    for key in ("callbacks", "success_callback", "failure_callback"):
+        path = ("litellm_settings", key)
+        for name in getattr(settings.litellm_settings, key):
+            if name not in CALLBACKS:
+                place = root.find(path).place(*path)
+                yield f"{place}: '{name}' is not supported yet: it has no effect"
 
 
 def is_later(path: Path) -> bool:

@@ -284,6 +284,10 @@ class LitellmSettings(Section):
     modify_params: Flag = False
     set_verbose: Flag = False
     json_logs: Flag = False
+    callbacks: Texts = Field(default_factory=list)
+    success_callback: Texts = Field(default_factory=list)
+    failure_callback: Texts = Field(default_factory=list)
+    require_auth_for_metrics_endpoint: Flag = True
 
     ssl_verify: FlagOrAuthorities | None = None
     ssl_certificate: CertificateFile | None = None

@@ -1,0 +1,172 @@
+"""What operators count of failures, retries and fallbacks, for Prometheus.
+
+    trunkline_retries_total                        attempts that were made anew in the same group
+    litellm_deployment_failure_responses_total     attempts that failed
+    litellm_deployment_successful_fallbacks_total  groups that answered in another's place
+    litellm_deployment_failed_fallbacks_total      groups that could not
+
+Where LiteLLM has the metric, its name and labels are LiteLLM's, so that dashboards made for it show
+this gateway too. No label holds what a client writes: models that a wildcard matches are counted
+under the wildcard.
+"""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable, Sequence
+from importlib import import_module
+from typing import Any
+
+from ..call import Deployment
+from ..errors import ErrorKind, GatewayError, ProviderError
+from ..settings.schema import LitellmSettings
+
+SHARED = "PROMETHEUS_MULTIPROC_DIR"
+"""Where prometheus_client keeps what several processes count together; read at its import."""
+
+_CAUSE = ("exception_status", "exception_class")
+_MODEL = ("requested_model", "litellm_model_name", "model_id", "api_provider")
+_FALLBACK = ("requested_model", "fallback_model")
+_UNKNOWN = "unknown"
+
+_CLASSES = {
+    ErrorKind.BAD_REQUEST: "BadRequestError",
+    ErrorKind.CONTEXT_WINDOW: "ContextWindowExceededError",
+    ErrorKind.CONTENT_POLICY: "ContentPolicyViolationError",
+    ErrorKind.AUTHENTICATION: "AuthenticationError",
+    ErrorKind.PERMISSION: "PermissionDeniedError",
+    ErrorKind.NOT_FOUND: "NotFoundError",
+    ErrorKind.TIMEOUT: "Timeout",
+    ErrorKind.RATE_LIMIT: "RateLimitError",
+    ErrorKind.INTERNAL: "InternalServerError",
+    ErrorKind.UNAVAILABLE: "ServiceUnavailableError",
+    ErrorKind.CONNECTION: "APIConnectionError",
+    ErrorKind.MALFORMED: "APIResponseValidationError",
+}
+"""LiteLLM's exception for each kind of failure; the provider's name has a label of its own."""
+
+Exposition = tuple[str, bytes]
+"""A content type and a body."""
+
+
+class Metrics:
+    """Counts nothing: nobody asked for it."""
+
+    def failed(self, deployment: Deployment, error: ProviderError) -> None:
+        """An attempt on a deployment failed."""
+
+    def retried(self, deployment: Deployment, error: ProviderError) -> None:
+        """A call is tried again in its group, after an attempt on a deployment failed."""
+
+    def fell_back(
+        self,
+        asked: Sequence[Deployment],
+        other: Sequence[Deployment],
+        error: GatewayError,
+        *,
+        succeeded: bool,
+    ) -> None:
+        """A call went from the group that it asked for to another.
+
+        asked, other: the deployments of the groups. error: what the group asked for failed with.
+        """
+
+    def exposition(self, accept: str) -> Exposition | None:
+        """All counts in the format that a scraper accepts; None where there are none."""
+        return None
+
+
+class PrometheusMetrics(Metrics):
+    """Counts with prometheus_client, over all processes that share its folder, if any do."""
+
+    def __init__(self) -> None:
+        self._client: Any = import_module("prometheus_client")
+        self._registry = self._client.CollectorRegistry()
+        self._shared = SHARED in os.environ
+        self._retries = self._counter("trunkline_retries", "Attempts made anew", *_MODEL, *_CAUSE)
+        self._failures = self._counter(
+            "litellm_deployment_failure_responses", "Attempts that failed", *_MODEL, *_CAUSE
+        )
+        self._fallbacks = {
+            True: self._counter(
+                "litellm_deployment_successful_fallbacks",
+                "Groups that answered in another's place",
+                *_FALLBACK,
+                *_CAUSE,
+            ),
+            False: self._counter(
+                "litellm_deployment_failed_fallbacks",
+                "Groups that failed in another's place",
+                *_FALLBACK,
+                *_CAUSE,
+            ),
+        }
+
+    def _counter(self, name: str, told: str, *labels: str) -> Any:
+        return self._client.Counter(name, told, labels, registry=self._registry)
+
+    def failed(self, deployment: Deployment, error: ProviderError) -> None:
+        self._failures.labels(*_model(deployment), *_cause(error)).inc()
+
+    def retried(self, deployment: Deployment, error: ProviderError) -> None:
+        self._retries.labels(*_model(deployment), *_cause(error)).inc()
+
+    def fell_back(
+        self,
+        asked: Sequence[Deployment],
+        other: Sequence[Deployment],
+        error: GatewayError,
+        *,
+        succeeded: bool,
+    ) -> None:
+        self._fallbacks[succeeded].labels(_group(asked), _group(other), *_cause(error)).inc()
+
+    def exposition(self, accept: str) -> Exposition | None:
+        registry = self._registry
+        if self._shared:
+            registry = self._client.CollectorRegistry()
+            import_module("prometheus_client.multiprocess").MultiProcessCollector(registry)
+        encode: Callable[[Any], bytes]
+        encode, kind = import_module("prometheus_client.exposition").choose_encoder(accept)
+        return kind, encode(registry)
+
+
+def build_metrics(settings: LitellmSettings) -> Metrics:
+    """What the configuration's callbacks ask for."""
+    return PrometheusMetrics() if wanted(settings) else Metrics()
+
+
+def share(settings: LitellmSettings) -> tempfile.TemporaryDirectory[str] | None:
+    """Lets the processes that will be forked count together; the folder lives as long as they do.
+
+    None where nothing is counted, or where the environment names a folder already.
+    """
+    if not wanted(settings) or SHARED in os.environ:
+        return None
+    folder = tempfile.TemporaryDirectory(prefix="trunkline-metrics-")
+    os.environ[SHARED] = folder.name
+    return folder
+
+
+def wanted(settings: LitellmSettings) -> bool:
+    """Whether Prometheus is among the callbacks."""
+    return "prometheus" in {
+        *settings.callbacks,
+        *settings.success_callback,
+        *settings.failure_callback,
+    }
+
+
+def _model(deployment: Deployment) -> tuple[str, ...]:
+    model = deployment.group if "*" in deployment.group else deployment.model
+    return deployment.group, model, deployment.id, deployment.provider
+
+
+def _group(deployments: Sequence[Deployment]) -> str:
+    return deployments[0].group if deployments else _UNKNOWN
+
+
+def _cause(error: GatewayError) -> tuple[str, str]:
+    name = _CLASSES[error.kind] if isinstance(error, ProviderError) else type(error).__name__
+    return str(error.status), name
