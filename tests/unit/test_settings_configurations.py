@@ -37,9 +37,6 @@ EXPECTED = {
     "callbacks": Loaded(
         {"gpt-4o": 1},
         (
-            "litellm_settings.callbacks",
-            "litellm_settings.success_callback",
-            "litellm_settings.failure_callback",
             "litellm_settings.service_callback",
             "litellm_settings.turn_off_message_logging",
             "litellm_settings.redact_user_api_key_info",
@@ -51,6 +48,9 @@ EXPECTED = {
             "general_settings.alerting_threshold",
             "general_settings.background_health_checks",
             "general_settings.health_check_interval",
+            "litellm_settings.callbacks",
+            "litellm_settings.success_callback",
+            "litellm_settings.failure_callback",
         ),
     ),
     "environment": Loaded({"gpt-4o": 2}),
