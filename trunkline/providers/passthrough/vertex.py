@@ -103,7 +103,7 @@ def _token(configured: str) -> str:
     except ImportError:
         raise NoDeployment(
             "Passing on to Vertex AI with Google's credentials needs the package google-auth:"
-            " install trunkline[vertex], or configure an api_key.",
+            " install it, or configure an api_key.",
             status=503,
         ) from None
     try:
