@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -250,6 +251,32 @@ async def test_a_deployment_s_parameters_are_defaults_that_the_client_overrides(
     assert fake.last.key == KEY
 
 
+@pytest.mark.parametrize("base_model", ["azure/gpt-5", "azure/o3"])
+@pytest.mark.parametrize("operation", ["chat", "messages"])
+async def test_a_deployment_s_base_model_decides_which_parameters_it_takes(
+    lane: LitellmLane, fakes: Providers, operation: str, base_model: str
+) -> None:
+    fake, opaque = target(fakes, "azure", model="azure/team-blue")
+    for deployed, field in (
+        (opaque, "max_tokens"),
+        (replace(opaque, info={"id": "d1", "base_model": base_model}), "max_completion_tokens"),
+    ):
+        await ask(lane, call(operation, {"messages": USER, "max_tokens": 9}), deployed)
+        assert fake.last.json == {"model": "team-blue", "messages": USER, field: 9}
+
+
+async def test_a_deployment_s_base_model_decides_which_parameters_images_take(
+    lane: LitellmLane, fakes: Providers
+) -> None:
+    fake, opaque = target(fakes, "azure", model="azure/team-blue")
+    known = replace(opaque, info={"base_model": "azure/dall-e-3"})
+    asked = call("images.generate", {"prompt": "a cat", "response_format": "b64_json"})
+    with pytest.raises(ProviderError, match="response_format"):
+        await ask(lane, asked, opaque)
+    await ask(lane, asked, known)
+    assert fake.last.json["response_format"] == "b64_json"
+
+
 async def test_what_is_for_the_gateway_is_not_sent_on(lane: LitellmLane, fakes: Providers) -> None:
     fake, deployed = target(fakes, "openai")
     ours = {"num_retries": 3, "timeout": 9, "fallbacks": [], "tags": [], "litellm_metadata": {}}
@@ -414,6 +441,50 @@ async def test_transcriptions_in_every_format(
         assert not got.content.startswith(b"{")
     await ask(lane, call("transcriptions", body, uploads=(audio,)), deployed)
     assert fake.last.files[0].body == b"ID3audio"
+
+
+@pytest.mark.parametrize(
+    ("version", "environment", "asked"),
+    [
+        ("2024-10-21", "2024-12-01-preview", "2024-10-21"),
+        ("2024-06-01", "", "2024-06-01"),
+        ("", "2024-12-01-preview", "2024-12-01-preview"),
+        ("", "", "2025-02-01-preview"),
+    ],
+)
+async def test_azure_s_audio_is_asked_for_under_the_deployment_s_version(
+    lane: LitellmLane,
+    fakes: Providers,
+    monkeypatch: pytest.MonkeyPatch,
+    version: str,
+    environment: str,
+    asked: str,
+) -> None:
+    monkeypatch.setenv("AZURE_API_VERSION", environment)
+    if not environment:
+        monkeypatch.delenv("AZURE_API_VERSION")
+    fake, deployed = target(fakes, "azure", model="azure/ours", api_version=version or None)
+    audio = upload("file", "talk.mp3", b"ID3audio", "audio/mpeg")
+    got = await ask(lane, call("transcriptions", uploads=(audio,)), deployed)
+    assert got.json["text"]
+    assert fake.last.parameter("api-version") == asked
+    await ask(lane, call("speech", {"input": "hello", "voice": "alloy"}), deployed)
+    assert fake.last.parameter("api-version") == asked
+    assert fake.last.path.startswith("/openai/deployments/ours/")
+
+
+async def test_azure_s_audio_is_asked_for_in_its_undated_version(
+    lane: LitellmLane, fakes: Providers
+) -> None:
+    fake, deployed = target(fakes, "azure", model="azure/ours", api_version="v1")
+    audio = upload("file", "talk.mp3", b"ID3audio", "audio/mpeg")
+    for asked in (
+        call("transcriptions", uploads=(audio,)),
+        call("speech", {"input": "hello", "voice": "alloy"}),
+    ):
+        await ask(lane, asked, deployed)
+        assert fake.last.path.startswith("/openai/v1/audio/")
+        assert (fake.last.parameter("api-version"), fake.last.key) == ("", KEY)
 
 
 async def test_images_are_made_and_edited(lane: LitellmLane, fakes: Providers) -> None:

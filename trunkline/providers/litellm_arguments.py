@@ -59,6 +59,9 @@ _NUMBERS = {"n": int, "temperature": float, "seed": int, "partial_images": int}
 _STORING = frozenset({"openai", "azure"})
 """Providers that keep chats with their metadata."""
 
+_READ_BASE_MODEL = frozenset({"aimage_generation"})
+"""Functions that look for `base_model` beside `model_info` and not inside it."""
+
 _USAGE_STREAMS = frozenset({"acompletion", "atext_completion"})
 
 _TAKE_OPEN_FILES = frozenset(
@@ -85,20 +88,8 @@ def arguments(
     named |= call.path
     named.pop("provider", None)
     named |= {name: value for name, value in _fields(call).items() if name not in _IGNORED}
-    if function in MODEL_FUNCTIONS:
-        own = call.operation.model == "own" and not call.group
-        named["model"] = call.body.get("model") if own else deployment.model
-        if own:
-            named["custom_llm_provider"] = provider
-    elif function == "asearch":
-        named["search_provider"] = deployment.params.get("search_provider") or provider
-        named.pop("model", None)
-    else:
-        named["custom_llm_provider"] = provider
-        if "model" in call.body:
-            named["model"] = deployment.upstream_model if call.group else call.body["model"]
-        else:
-            named.pop("model", None)
+    named.pop("model", None)
+    named |= _addressed(call, deployment, provider)
     named["timeout"] = timeouts.idle if call.stream else timeouts.total
     if provider not in _REFUSING_MAX_RETRIES:
         named["max_retries"] = 0
@@ -181,6 +172,33 @@ def _fields(call: Call) -> Mapping[str, Any]:
     if isinstance(fields.get("stream"), str):
         fields["stream"] = fields["stream"].lower() == "true"
     return fields
+
+
+def _addressed(call: Call, deployment: Deployment, provider: str) -> dict[str, Any]:
+    """The arguments that say which model or which provider is asked."""
+    function, asked = call.operation.function, call.body.get("model")
+    if function == "asearch":
+        return {"search_provider": deployment.params.get("search_provider") or provider}
+    if function not in MODEL_FUNCTIONS:
+        given = {"model": deployment.upstream_model if call.group else asked}
+        return {"custom_llm_provider": provider} | (given if "model" in call.body else {})
+    if call.operation.model == "own" and not call.group:
+        named = {"model": asked, "custom_llm_provider": provider}
+    else:
+        named = {"model": deployment.model}
+    return named | _model_info(function, deployment)
+
+
+def _model_info(function: str, deployment: Deployment) -> dict[str, Any]:
+    """What is known of the deployment's model, as LiteLLM's router hands it on.
+
+    LiteLLM reads there which model an opaque name stands for (`base_model`), for one.
+    """
+    info = deployment.info
+    named: dict[str, Any] = {"model_info": dict(info)} if info else {}
+    if function in _READ_BASE_MODEL and info.get("base_model"):
+        named["base_model"] = info["base_model"]
+    return named
 
 
 def _query(call: Call) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from . import failures
 from . import litellm_google as google
 from . import litellm_streams as streams
 from .litellm_arguments import arguments, files, has_thought_signatures
+from .litellm_azure import transcription_arguments
 from .litellm_counting import counting_arguments
 from .litellm_encoding import EVENTS, encode, kept_headers
 from .litellm_errors import provider_error, reported_error
@@ -106,6 +107,8 @@ class _Attempt:
             named = counting_arguments(sdk, call, self._deployment)
         else:
             named = arguments(call, self._deployment, self._provider, self._timeouts)
+        if function == "atranscription":
+            named |= transcription_arguments(sdk, self._deployment, self._provider, named)
         if call.uploads:
             named |= await asyncio.to_thread(files, function, call.uploads)
         if google.is_adapted(sdk, function, self._deployment.model, self._provider):

@@ -140,7 +140,7 @@ def _is_plain(deployment: Deployment) -> bool:
     """Whether nothing in the deployment's entry asks for LiteLLM's own handling."""
     params = deployment.params
     lane = params.get("lane") or deployment.info.get("lane")
-    if deployment.provider == "azure" and not _version(deployment)[:1].isdigit():
+    if deployment.provider == "azure" and not azure_version(deployment)[:1].isdigit():
         return False
     known = CONSUMED | DEFAULTS | {name for name in params if "_cost" in name}
     return lane != "litellm" and params.keys() <= known and LANE_DECIDING.isdisjoint(params)
@@ -162,7 +162,9 @@ def _conversions(
     if not operation.function:
         return []
     base_model = deployment.info.get("base_model") or deployment.params.get("base_model")
-    names = f"{deployment.upstream_model} {base_model or ''} api-version={_version(deployment)}"
+    names = (
+        f"{deployment.upstream_model} {base_model or ''} api-version={azure_version(deployment)}"
+    )
     return [
         each
         for each in provider.conversions
@@ -187,13 +189,13 @@ def _root(
 ) -> tuple[str, Headers]:
     if deployment.provider != "azure":
         return base, []
-    query = [("api-version", _version(deployment))]
+    query = [("api-version", azure_version(deployment))]
     if operation.model == "body" and operation.family not in provider.unmodelled:
         return f"{base}/openai/deployments/{quote(deployment.upstream_model)}", query
     return f"{base}/openai", query
 
 
-def _version(deployment: Deployment) -> str:
+def azure_version(deployment: Deployment) -> str:
     """The version of Azure's API: a date, or the name of a generation of it ("v1", "preview")."""
     configured = deployment.params.get("api_version")
     return _first(configured, os.environ.get("AZURE_API_VERSION")) or AZURE_API_VERSION
