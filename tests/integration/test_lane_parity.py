@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,23 @@ async def test_a_direct_chat_is_what_litellm_would_send(lanes, tmp_path, model):
     differing, indirect = await compare(lanes, tmp_path, "chat", model, corpus.CHAT, plain)
     assert differing == {}
     assert not {"plain", "stream", "unicode", "top_k", "unknown field"} & set(indirect)
+
+
+@pytest.mark.parametrize("base_model", ["azure/gpt-5", "azure/o3-mini", "azure/gpt-35-turbo"])
+@pytest.mark.parametrize(
+    ("operation", "cases", "plain"),
+    [("chat", corpus.CHAT, {"messages": HI}), ("responses", corpus.RESPONSES, {"input": "Hi"})],
+    ids=["chat", "responses"],
+)
+async def test_a_direct_call_to_a_base_model_is_what_litellm_would_send(
+    lanes, tmp_path, operation, cases, plain, base_model
+):
+    with FakeAzure() as fake:
+        target = deployment(tmp_path, **params("azure/my-own", fake))
+        target = replace(target, info={**target.info, "base_model": base_model})
+        for name, changed in cases.items():
+            asked = request(operation, {"model": "d", **plain, **changed})
+            assert not await differences(lanes, fake, target, asked), name
 
 
 @pytest.mark.parametrize(
