@@ -14,6 +14,7 @@ from typing import NoReturn
 from . import __version__
 from .errors import ConfigError
 from .settings import Settings, load
+from .settings.certificates import unusable
 
 USAGE = 2
 """Exit code for a command or configuration that can't be carried out."""
@@ -66,10 +67,17 @@ def check(options: argparse.Namespace) -> int:
 
 def _load(path: Path) -> Settings:
     try:
-        return load(path, os.environ)
+        settings = load(path, os.environ)
     except ConfigError as error:
         print(error, file=sys.stderr)
         raise SystemExit(USAGE) from None
+    environ = {**os.environ, **settings.environment}
+    problems = list(unusable(settings.litellm_settings, environ))
+    for problem in problems:
+        _refuse(problem)
+    if problems:
+        raise SystemExit(USAGE)
+    return settings
 
 
 def _refuse(reason: str) -> int:

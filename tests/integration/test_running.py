@@ -11,6 +11,7 @@ import time
 from contextlib import ExitStack
 from pathlib import Path
 
+import certifi
 import httpx
 import pytest
 
@@ -179,6 +180,35 @@ def test_a_file_that_cannot_be_read_is_one_clear_line(
     assert ended.returncode == 2
     assert f"{name} can't be read: " in ended.stderr
     assert len(ended.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE"])
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [("nowhere.pem", "No such file or directory"), ("config.yaml", "this isn't one")],
+)
+@pytest.mark.parametrize("command", [("serve", "--config"), ("config", "check")])
+def test_a_variable_that_names_no_authorities_is_one_clear_line(
+    tmp_path: Path, command: tuple[str, ...], name: str, reason: str, variable: str
+):
+    config = write_config(tmp_path, MOCK)
+    path = str(tmp_path / name)
+    ended = trunkline(*command, str(config), folder=tmp_path, env={variable: path})
+    assert (ended.returncode, ended.stdout) == (2, "")
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith(f"trunkline: the environment variable {variable} names {path}: expected")
+    assert line.endswith(f"({reason})")
+
+
+def test_a_file_of_the_configuration_stands_in_for_the_variable_s(
+    gateway: Gateways, tmp_path: Path
+):
+    elsewhere = {"SSL_CERT_FILE": str(tmp_path / "nowhere.pem")}
+    own = MOCK | {"litellm_settings": {"ssl_verify": certifi.where()}}
+    assert gateway(own, env=elsewhere).stop() == 0
+    wrong = write_config(tmp_path, MOCK | {"environment_variables": elsewhere})
+    ended = trunkline("config", "check", str(wrong), folder=tmp_path)
+    assert ended.returncode == 2
 
 
 @pytest.mark.parametrize(
