@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from tests.fakes import FakeOpenAI
+from tests.fakes import CutMidStream, ErrorEventMidStream, FakeOpenAI, Fault, Hold, Status
 from tests.support.lanes import BY_NAME, KEY, Got, ask, call, deployment
 from tests.support.providers import Providers
-from trunkline.call import Upload
+from trunkline.call import Call, Timeouts, Upload
 from trunkline.errors import ErrorKind, ProviderError
 from trunkline.providers.litellm_arguments import MODEL_FUNCTIONS
 from trunkline.providers.litellm_lane import LitellmLane
@@ -26,7 +26,7 @@ class Objects:
 
     def __init__(self, lane: LitellmLane, fake: FakeOpenAI, model: str = "openai/gpt-4o") -> None:
         self._lane = lane
-        self._target = deployment(model, api_base=fake.base_url, api_key=KEY)
+        self.target = deployment(model, api_base=fake.base_url, api_key=KEY)
         self.ids: dict[str, str] = {}
 
     async def __call__(self, name: str, body: dict[str, Any] | None = None, *files: str) -> Got:
@@ -43,7 +43,7 @@ class Objects:
             path={one: self.ids[one] for one in wanted},
             group="group" if operation.model == "body" else "",
         )
-        return await ask(self._lane, asked, self._target)
+        return await ask(self._lane, asked, self.target)
 
     async def made(self, kind: str, name: str, body: Any = None, *files: str) -> str:
         self.ids[kind] = (await self(name, body, *files)).json["id"]
@@ -92,6 +92,66 @@ async def test_assistants_and_threads(lane: LitellmLane, fake: FakeOpenAI) -> No
     assert (await objects("assistants.delete")).json["deleted"] is True
 
 
+async def a_run(lane: LitellmLane, fake: FakeOpenAI) -> tuple[Objects, Call]:
+    """A streamed run on a thread with one message, and the objects that it belongs to."""
+    objects = Objects(lane, fake)
+    assistant = await objects.made("assistant_id", "assistants.create", {"model": "gpt-4o"})
+    thread = await objects.made("thread_id", "threads.create")
+    await objects("threads.messages.create", {"role": "user", "content": "one two three"})
+    asked = {"assistant_id": assistant, "instructions": "be brief"}
+    path = {"thread_id": thread}
+    return objects, call("threads.runs.create", asked, stream=True, path=path, group="")
+
+
+async def test_a_run_streams_its_events(lane: LitellmLane, fake: FakeOpenAI) -> None:
+    objects, run = await a_run(lane, fake)
+    got = await ask(lane, run, objects.target)
+    assert got.content_type == "text/event-stream"
+    frames = got.content.decode().split("\n\n")[:-1]
+    kinds = [frame.partition("\n")[0].removeprefix("event: ") for frame in frames]
+    assert kinds[0] == "thread.run.created"
+    assert kinds[-2:] == ["thread.run.completed", "done"]
+    assert frames[-1].endswith("data: [DONE]")
+    deltas = [event for event in got.events if event.get("object") == "thread.message.delta"]
+    texts = [part["text"]["value"] for delta in deltas for part in delta["delta"]["content"]]
+    assert "".join(texts) == "echo: one two three"
+    assert fake.last.json["instructions"] == "be brief"
+    assert got.tokens[1] == 4
+
+
+async def test_a_run_that_can_not_begin_is_told_by_its_kind(
+    lane: LitellmLane, fake: FakeOpenAI
+) -> None:
+    objects, run = await a_run(lane, fake)
+    fake.fault(Status(429))
+    with pytest.raises(ProviderError) as raised:
+        await ask(lane, run, objects.target)
+    assert raised.value.kind is ErrorKind.RATE_LIMIT
+
+
+@pytest.mark.parametrize("fault", [CutMidStream(3), ErrorEventMidStream(3)], ids=["cut", "error"])
+async def test_a_run_that_breaks_is_an_error_never_a_silent_end(
+    lane: LitellmLane, fake: FakeOpenAI, fault: Fault
+) -> None:
+    objects, run = await a_run(lane, fake)
+    fake.fault(fault)
+    with pytest.raises(ProviderError) as raised:
+        await ask(lane, run, objects.target)
+    assert raised.value.kind in {ErrorKind.CONNECTION, ErrorKind.INTERNAL}
+
+
+async def test_closing_a_run_s_stream_ends_the_provider_s_request(
+    lane: LitellmLane, fake: FakeOpenAI
+) -> None:
+    objects, run = await a_run(lane, fake)
+    fake.fault(Hold(after_chunks=3))
+    answer = await lane.send(run, objects.target, Timeouts(60, 60))
+    assert answer.chunks is not None
+    assert (await anext(answer.chunks)).startswith(b"event: thread.run.created\n")
+    await answer.chunks.aclose()  # type: ignore[attr-defined]
+    assert (await fake.last.over()).disconnected
+
+
 async def test_containers(lane: LitellmLane, fake: FakeOpenAI) -> None:
     objects = Objects(lane, fake)
     container = await objects.made("container_id", "containers.create", {"name": "c"})
@@ -120,7 +180,10 @@ async def test_videos(lane: LitellmLane, fake: FakeOpenAI) -> None:
     objects = Objects(lane, fake, "openai/sora-2")
     await objects.made("video_id", "videos.create", {"prompt": "a cat", "seconds": "4"})
     assert (await objects("videos.get")).json["object"] == "video"
-    assert (await objects("videos.content")).content_type == "video/mp4"
+    got = await objects("videos.content")
+    assert (got.content_type, got.content[4:8]) == ("video/mp4", b"ftyp")
+    asked = call("videos.content", path=objects.ids, query={"variant": "thumbnail"}, group="")
+    assert (await ask(lane, asked, objects.target)).content_type == "image/webp"
     assert (await objects("videos.list")).json["data"]
 
 

@@ -21,8 +21,8 @@ _TEXT_FORMATS = {"text": "text/plain; charset=utf-8", "srt": "text/plain; charse
 _TEXT_FORMATS["vtt"] = _TEXT_FORMATS["srt"]
 """Transcriptions that OpenAI answers as text, by `response_format`."""
 
-_BYTES = {"avideo_content": "video/mp4"}
-"""What the bytes are that LiteLLM gives without their content type."""
+_VIDEOS = {"thumbnail": "image/webp", "spritesheet": "image/jpeg"}
+"""What OpenAI's variants of a video are; LiteLLM gives bytes without their content type."""
 
 _PROVIDER_PREFIX = "llm_provider-"
 _KEPT = frozenset(
@@ -44,8 +44,7 @@ def encode(call: Call, result: Any) -> tuple[Headers, bytes]:
         if kind and isinstance(text := getattr(result, "text", None), str):
             return [("content-type", kind), *headers], text.encode()
     if isinstance(result, bytes):
-        kind = _BYTES.get(call.operation.function, "application/octet-stream")
-        return [("content-type", kind), *headers], result
+        return [("content-type", _kind_of_bytes(call)), *headers], result
     decoded = plain(result)
     read_object(call.operation.usage, decoded, call.usage)
     if hasattr(result, "model_dump_json"):
@@ -98,6 +97,12 @@ def plain(result: Any) -> Any:
     return (
         result.model_dump(mode="json", warnings=False) if hasattr(result, "model_dump") else result
     )
+
+
+def _kind_of_bytes(call: Call) -> str:
+    if call.operation.function != "avideo_content":
+        return "application/octet-stream"
+    return _VIDEOS.get(dict(call.query).get("variant", ""), "video/mp4")
 
 
 def _event(payload: bytes) -> bytes:

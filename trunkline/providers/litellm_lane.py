@@ -16,6 +16,7 @@ from .litellm_azure import transcription_arguments
 from .litellm_counting import counting_arguments
 from .litellm_encoding import EVENTS, encode, kept_headers
 from .litellm_errors import provider_error, reported_error
+from .litellm_runs import RunEvents, is_run
 from .litellm_sdk import Sdk, SdkLoader
 from .secrets import secrets_of
 
@@ -89,6 +90,8 @@ class _Attempt:
                 result = await self._ask(sdk)
                 if _is_binary(result):
                     return await self._binary(result)
+                if is_run(result):
+                    result = RunEvents(result)
                 if not (call.stream and hasattr(result, "__aiter__")):
                     headers, body = encode(call, result)
                     return Answer(200, headers, body)
