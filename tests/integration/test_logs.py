@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 from typing import Any
 
@@ -10,6 +11,7 @@ import pytest
 
 from tests.fakes import CutMidStream, FakeAnthropic, FakeCohere, FakeOpenAI, Status
 from tests.support.gateway import Gateways
+from tests.support.litellm_targets import KINDS, target
 from tests.support.providers import Providers
 from trunkline.routing.strategies import STRATEGIES
 
@@ -130,7 +132,60 @@ def test_no_secret_is_logged_however_calls_fail(
     log = server.log()
     assert "cools down" in log
     assert [secret for secret in SECRETS if secret in log] == []
-    assert verbose or PROMPT not in log
+    assert PROMPT not in log
+
+
+SAID = "canary-in-an-answer"
+ASKED = {
+    "/v1/chat/completions": {
+        "messages": [{"role": role, "content": PROMPT} for role in ("system", "user")]
+    },
+    "/v1/messages": {"messages": [{"role": "user", "content": PROMPT}], "max_tokens": 9},
+    "/v1/responses": {"input": PROMPT, "instructions": PROMPT},
+}
+
+
+@pytest.mark.criterion("R15.3")
+def test_a_verbose_log_tells_litellm_s_steps_and_nothing_of_prompts_or_answers(
+    gateway: Gateways, fakes: Providers
+) -> None:
+    targets = {name: target(fakes, name) for name in KINDS}
+    models = {
+        f"{name} {lane}": {**deployed.params, "lane": lane}
+        for name, (_, deployed) in targets.items()
+        for lane in ("auto", "litellm")
+    }
+    server = gateway(
+        {
+            "model_list": [entry(name, **params) for name, params in models.items()],
+            "litellm_settings": {"set_verbose": True, "num_retries": 0},
+            "router_settings": {"disable_cooldowns": True},
+        },
+        env={"OPENAI_LOG": "debug", "LITELLM_LOG": "DEBUG"},
+    )
+
+    for fake, _ in targets.values():
+        fake.answer(SAID, always=True)
+    for path, name, stream in itertools.product(ASKED, models, (False, True)):
+        assert SAID in tell(server.url, name, path, stream=stream), (path, name, stream)
+    for fake, _ in targets.values():
+        fake.fault(Status(400, f"I dislike {PROMPT}"), CutMidStream(after_chunks=4), always=True)
+    for name, stream in itertools.product(models, (False, True)):
+        tell(server.url, name, "/v1/chat/completions", stream=stream)
+
+    assert server.stop() == 0
+    log = server.log()
+    assert "checking potential_model_names in litellm.model_cost: …" in log
+    assert [canary for canary in (PROMPT, SAID) if canary in log] == []
+
+
+def tell(url: str, model: str, path: str, *, stream: bool) -> str:
+    body = {"model": model, "stream": stream, **ASKED[path]}
+    with httpx.stream("POST", url + path, json=body, timeout=60) as answer:
+        try:
+            return answer.read().decode()
+        except httpx.RemoteProtocolError:
+            return "cut"
 
 
 def failing(fakes: Providers) -> list[dict[str, Any]]:

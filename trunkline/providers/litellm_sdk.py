@@ -19,8 +19,7 @@ from operator import attrgetter
 from typing import Any
 
 from ..errors import ErrorKind
-from ..redaction import redact
-from . import failures, litellm_stand_ins
+from . import failures, litellm_logs, litellm_stand_ins
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +59,6 @@ _IMPORTED_IN_CALLS = (
     "litellm.responses.mcp.litellm_proxy_mcp_handler",
 )
 """What LiteLLM would otherwise import in the middle of a first call, with all others waiting."""
-
-_LOGGERS = ("LiteLLM", "LiteLLM Router", "LiteLLM Proxy")
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +201,7 @@ def _apply(litellm: Any, settings: Mapping[str, Any]) -> None:
     for name, default in _DEFAULTS.items():
         value = settings.get(name)
         setattr(litellm, name, default if value is None else value)
-    _quieten(verbose=bool(settings.get("set_verbose")))
+    litellm_logs.configure(verbose=bool(settings.get("set_verbose")))
 
 
 def _observer(base: Any) -> Any:
@@ -238,24 +235,3 @@ def _observer(base: Any) -> Any:
             "claim_async_success_log": unclaimed,
         },
     )
-
-
-class _Redacting(logging.Filter):
-    """Takes secrets out of LiteLLM's own log messages."""
-
-    def filter(self, record: logging.LogRecord) -> bool:
-        record.msg, record.args = redact(record.getMessage()), None
-        if record.exc_info:
-            record.exc_info, record.exc_text = None, None
-        return True
-
-
-def _quieten(*, verbose: bool) -> None:
-    """LiteLLM's loggers go through ours, and only when asked for: they hold prompts."""
-    for name in _LOGGERS:
-        logger = logging.getLogger(name)
-        logger.handlers.clear()
-        logger.propagate = True
-        logger.setLevel(logging.DEBUG if verbose else logging.CRITICAL)
-        if not any(isinstance(held, _Redacting) for held in logger.filters):
-            logger.addFilter(_Redacting())

@@ -14,6 +14,9 @@ from ..redaction import PLACEHOLDER, forms_of, redact
 SHORTEST_HIDDEN = 8
 """Shorter secrets are left in logs: they are words, which stand in any line."""
 
+SPEAKING = ("trunkline", "LiteLLM", "_granian")
+"""Beginnings of the names of loggers that may say more than warnings; others log whole requests."""
+
 _PLAIN = (str, int, float, bool, list, dict, type(None))
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
@@ -27,13 +30,18 @@ def configure(*, verbose: bool, as_json: bool, secrets: Iterable[str] = ()) -> N
     hidden = forms_of(secret for secret in secrets if len(secret) >= SHORTEST_HIDDEN)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_Json(hidden) if as_json else _Text(hidden))
+    handler.addFilter(_is_let_through)
     root = logging.getLogger()
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("trunkline").setLevel(logging.DEBUG if verbose else logging.INFO)
     # Python's warnings show the values that they are about, which may be a caller's prompt.
     logging.captureWarnings(True)
-    logging.getLogger("py.warnings").setLevel(logging.WARNING if verbose else logging.ERROR)
+    logging.getLogger("py.warnings").setLevel(logging.ERROR)
+
+
+def _is_let_through(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.WARNING or record.name.startswith(SPEAKING)
 
 
 class _Redacting(logging.Formatter):
