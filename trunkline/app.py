@@ -52,7 +52,7 @@ class Application:
         found = {general.master_key or ""}
         for endpoint in general.pass_through_endpoints:
             found.update(endpoint.headers.values())
-        return found.union(*map(secrets_of, self._snapshot.deployments))
+        return found.union(*map(secrets_of, self._snapshot.everything))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
@@ -94,7 +94,7 @@ class Application:
         )
         limit = settings.general_settings.max_request_size_mb
         self._surface = Surface(Gateway(serving), self._session, int(limit * MEBIBYTE))
-        if any(_needs_litellm(deployment) for deployment in snapshot.deployments):
+        if any(_needs_litellm(deployment) for deployment in snapshot.everything):
             self._litellm.warm()
         _settle_memory()
         return self._surface
@@ -162,8 +162,15 @@ def announce(settings: Settings) -> None:
     strategy = settings.router_settings.routing_strategy
     log.info("strategies registered: %s; in force: %s", ", ".join(STRATEGIES), strategy)
     log.info("routes registered: %d operations on %d paths", len(OPERATIONS), paths)
-    log.info("models registered: %s", ", ".join(f"{n} ({c})" for n, c in groups.items()) or "none")
+    log.info("models registered: %s", _counted(groups))
+    if settings.search_tools:
+        tools = Counter(entry.search_tool_name for entry in settings.search_tools)
+        log.info("search tools registered: %s", _counted(tools))
     for warning in settings.warnings:
         log.warning("%s", warning)
     if not settings.general_settings.master_key:
         log.warning("no master key is configured: calls need no key")
+
+
+def _counted(names: Counter[str]) -> str:
+    return ", ".join(f"{name} ({count})" for name, count in names.items()) or "none"

@@ -1,7 +1,7 @@
 """The data that travels through the pipeline: operations, deployments, calls, answers.
 
 Operation    a kind of call, one row of the table in `operations.py`
-Deployment   one entry of `model_list`, ready to be called
+Deployment   one entry of `model_list` or `search_tools`, ready to be called
 Call         one request of a client, from the door to the answer
 Attempt      one try of a call on one deployment
 Answer       what goes back to the client: bytes, or chunks as they arrive
@@ -44,7 +44,8 @@ class Operation:
     function: LiteLLM's async function for it; empty when LiteLLM has none.
     body: how the request's body is encoded; `multipart` takes JSON too.
     model: where the model group stands. `optional`: in the body, the query or a header, or nowhere;
-        `own`: the same, but a name that is no group of ours is the provider's own.
+        `own`: the same, but a name that is no group of ours is the provider's own; `tool`: nowhere,
+        since the path or the body names a search tool instead.
     usage: which reader learns the usage from the answer (see `providers/usage.py`).
     stateful: whether it reads or creates objects that live with the provider's account.
     streams: whether the answer may be a stream of server-sent events.
@@ -61,7 +62,7 @@ class Operation:
     upstream: str = ""
     function: str = ""
     body: Literal["json", "multipart", "none"] = "json"
-    model: Literal["body", "path", "optional", "own"] = "body"
+    model: Literal["body", "path", "optional", "own", "tool"] = "body"
     usage: Literal["openai", "responses", "media", "runs", "anthropic", "google", "none"] = "none"
     stateful: bool = False
     streams: bool = False
@@ -77,10 +78,11 @@ class Operation:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Deployment:
-    """One entry of `model_list`: a provider, its parameters, its credentials.
+    """One entry of `model_list` or `search_tools`: a provider, its parameters, its credentials.
 
     id: `model_info.id`, else a digest of the entry; stable between starts.
-    group: the `model_name` that clients ask for; may hold a wildcard (`openai/*`).
+    group: the `model_name` that clients ask for; may hold a wildcard (`openai/*`). Of a search
+        tool, the `search_tool_name`.
     model: `litellm_params.model` as it is written ("azure/my-gpt-4o").
     provider: LiteLLM's name for the provider ("azure"); empty when only LiteLLM can tell.
     upstream_model: the model as the provider knows it ("my-gpt-4o").
@@ -90,6 +92,7 @@ class Deployment:
         misses any is never a candidate.
     timeout, stream_timeout: seconds.
     rpm, tpm: requests and tokens a minute that the deployment can take.
+    tool: whether it is a search tool, which serves searches and nothing else.
     """
 
     id: str
@@ -108,11 +111,17 @@ class Deployment:
     timeout: float | None = None
     stream_timeout: float | None = None
     tags: tuple[str, ...] = ()
+    tool: bool = False
 
     @property
     def label(self) -> str:
         """What logs, headers and errors call the deployment."""
         return f"{self.model} ({self.id})"
+
+    @property
+    def group_label(self) -> str:
+        """What errors call its group."""
+        return f"{'search tool' if self.tool else 'model'} '{self.group}'"
 
 
 @dataclass(slots=True)

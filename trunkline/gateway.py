@@ -78,7 +78,7 @@ class Gateway:
         Raises GatewayError when none does; its `attempts` say which were tried.
         """
         serving = self.serving
-        resolve: Resolve = serving.snapshot.resolve
+        resolve: Resolve = serving.snapshot.resolver(call.operation)
         attempt = _attempt
         if serving.accounts.concerns(call):
             serving.accounts.claim(call, resolve)
@@ -136,10 +136,7 @@ async def _first_answer(
             if cause is not None:
                 serving.metrics.fell_back(resolve(call.group), candidates, cause, succeeded=False)
             cause = cause or error
-            following = call.fallback_groups
-            if following is None:
-                following = serving.policy.fallbacks(group, error)
-            fresh = [name for name in following if name not in asked]
+            fresh = [name for name in _following(serving, call, group, error) if name not in asked]
             asked.update(fresh)
             groups.extendleft(reversed(fresh))
             if not groups or call.fallbacks >= serving.policy.max_fallbacks:
@@ -154,6 +151,14 @@ async def _first_answer(
             return answer
 
 
+def _following(serving: Serving, call: Call, group: str, error: GatewayError) -> Sequence[str]:
+    """The groups that may stand in, of which those of the configuration may be of another kind."""
+    if call.fallback_groups is not None:
+        return call.fallback_groups
+    known = serving.snapshot.resolver(call.operation)
+    return [name for name in serving.policy.fallbacks(group, error) if known(name)]
+
+
 async def _ask_group(
     serving: Serving,
     call: Call,
@@ -162,11 +167,7 @@ async def _ask_group(
     attempt: Callable[[Serving, Call, Deployment], Awaitable[Result]],
 ) -> Result:
     if not candidates:
-        raise NotFound(
-            f"The model '{group}' does not exist or you do not have access to it.",
-            param="model",
-            code="model_not_found",
-        )
+        raise _unknown(call, group)
     retries = 0
     tried: set[str] = set()
     while True:
@@ -341,6 +342,17 @@ class _Outcome:
             self._router.failed(attempt.deployment, self._call, error, seconds=attempt.seconds)
         else:
             self._router.cancelled(attempt.deployment, self._call)
+
+
+def _unknown(call: Call, group: str) -> NotFound:
+    what, param = "model", "model"
+    if call.operation.model == "tool":
+        what, param = "search tool", "search_tool_name"
+    return NotFound(
+        f"The {what} '{group}' does not exist or you do not have access to it.",
+        param=param,
+        code=f"{what.replace(' ', '_')}_not_found",
+    )
 
 
 def _report(attempt: Attempt, error: ProviderError) -> dict[str, object]:

@@ -159,8 +159,10 @@ OPERATIONS: tuple[Operation, ...] = (
             answer="any", required=(("file", _ANY),)),
     _openai("ocr", "POST", "/ocr", "aocr", "Read a document", required=(("document", (dict,)),)),
     Operation("search", Wire.OPENAI, "POST",
-              ("/v1/search", "/search", "/v1/search/{model}", "/search/{model}"),
-              function="asearch", required=(("query", _INPUT),), summary="Search the web"),
+              ("/v1/search", "/search", "/v1/search/{search_tool_name}",
+               "/search/{search_tool_name}"),
+              function="asearch", model="tool", required=(("query", _INPUT),),
+              summary="Search the web"),
 
     # Videos
     _stored("videos.create", "POST", "/videos", "avideo_generation", "Create a video",

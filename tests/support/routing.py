@@ -116,7 +116,7 @@ def router(
 class Known:
     """What the router knows of a snapshot."""
 
-    deployments: tuple[Deployment, ...]
+    everything: tuple[Deployment, ...]
     facts: Facts
 
     def facts_of(self, of: Deployment) -> Mapping[str, Any]:

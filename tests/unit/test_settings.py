@@ -51,6 +51,58 @@ def refused(read: Read, tmp_path: Path) -> Refused:
 
 
 @pytest.mark.criterion("R1.5")
+def test_search_tools_are_read_and_checked_like_models(read: Read, refused: Refused) -> None:
+    settings = read("""\
+        search_tools:
+          - search_tool_name: web
+            litellm_params: {search_provider: tavily, api_key: os.environ/NOT_SET}
+          - search_tool_name: web
+            litellm_params: {search_provider: os.environ/NEITHER}
+        router_settings:
+          fallbacks: [{web: [web]}]
+        """)
+    assert [tool.missing for tool in settings.search_tools] == [("NOT_SET",), ("NEITHER",)]
+    first, second = settings.warnings
+    assert first.endswith(
+        "search_tools[0].litellm_params.api_key: the environment variable NOT_SET isn't set;"
+        " the search tool web can't be used without it"
+    )
+    assert "search_tools[1].litellm_params.search_provider" in second
+    assert refused("""\
+        search_tools:
+          - search_tool_name: web
+            litellm_params: {api_key: sk-any}
+          - os.environ/NOT_SET
+        router_settings:
+          fallbacks: [{web: [wep]}]
+          model_group_alias: {alias: web}
+        """) == [
+        "config.yaml:3: search_tools[0].litellm_params.search_provider: required, but missing",
+        'config.yaml:4: search_tools[1]: expected a mapping, got "os.environ/NOT_SET"',
+        "config.yaml:6: router_settings.fallbacks[0].web[0]:"
+        ' expected a model of model_list (there are: none), got "wep"',
+        "config.yaml:7: router_settings.model_group_alias.alias:"
+        ' expected a model of model_list (there are: none), got "web"',
+    ]
+
+
+@pytest.mark.criterion("R1.5")
+def test_search_tools_of_the_general_settings_hold_where_there_are_no_others(read: Read) -> None:
+    general = """\
+        general_settings:
+          search_tools:
+            - {search_tool_name: general, litellm_params: {search_provider: exa_ai}}
+        """
+    assert [tool.search_tool_name for tool in read(general).search_tools] == ["general"]
+    both = read(f"""{general}
+        search_tools:
+            - {{search_tool_name: own, litellm_params: {{search_provider: exa_ai}}}}
+        """)
+    assert [tool.search_tool_name for tool in both.search_tools] == ["own"]
+    assert any("general_settings.search_tools: unknown" in each for each in both.warnings)
+
+
+@pytest.mark.criterion("R1.5")
 def test_every_problem_is_listed_with_file_line_path_and_what_was_expected(
     refused: Refused,
 ) -> None:

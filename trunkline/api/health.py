@@ -68,7 +68,7 @@ def router(gateway: Gateway) -> APIRouter:
     )
     async def readiness_details(response: Response) -> dict[str, Any]:
         serving = gateway.serving
-        unusable = [each for each in serving.snapshot.deployments if each.missing]
+        unusable = [each for each in serving.snapshot.everything if each.missing]
         return {
             **_readiness(serving, response),
             "version": __version__,
@@ -102,7 +102,7 @@ _UNREADY: dict[int | str, dict[str, Any]] = {503: {"description": "Not healthy"}
 
 
 def _readiness(serving: Serving, response: Response) -> dict[str, Any]:
-    usable = sum(1 for item in serving.snapshot.deployments if not item.missing)
+    usable = sum(1 for item in serving.snapshot.everything if not item.missing)
     if not usable:
         response.status_code = 503
     return {

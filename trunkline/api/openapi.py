@@ -161,6 +161,9 @@ def _body(operation: Operation, path: str) -> Schema:
     if operation.model == "body" and "{model" not in path:
         fields["model"] = {"type": "string", "minLength": 1}
         needed.append("model")
+    elif operation.model == "tool" and "{" not in path:
+        fields["search_tool_name"] = {"type": "string", "minLength": 1}
+        needed.append("search_tool_name")
     elif operation.model in {"optional", "own"}:
         fields.setdefault("model", {"type": "string", "minLength": 1})
     if operation.streams:

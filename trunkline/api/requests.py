@@ -46,6 +46,8 @@ def read_call(
     if operation.model in {"optional", "own"}:
         group, provider = _hints(path, fields, query, headers)
         query = [(name, value) for name, value in query if name not in _HINTS]
+    elif operation.model == "tool":
+        group, path = _search_tool(path, fields), {}
     else:
         group = _group(path, fields)
     _refuse_forbidden(fields)
@@ -90,17 +92,25 @@ def _query(query_string: bytes) -> Headers:
 
 
 def _group(path: Mapping[str, str], fields: dict[str, Any]) -> str:
-    group = path.get("model")
+    group = path.get("model") or fields.get("model")
     if group is None:
-        # LiteLLM's clients name a search tool so, where others name a model.
-        group = fields.get("model") or fields.pop("search_tool_name", None)
-    if group is None:
-        raise InvalidRequest(
-            "Missing required parameter: 'model'.",
-            param="model",
-            code="missing_required_parameter",
-        )
+        raise _missing("model")
     return _text(group, "model")
+
+
+def _search_tool(path: Mapping[str, str], fields: dict[str, Any]) -> str:
+    """The search tool, under either of LiteLLM's names for it; neither is the provider's."""
+    named = [fields.pop(name, None) for name in ("search_tool_name", "model")]
+    tool = next((each for each in (path.get("search_tool_name"), *named) if each is not None), None)
+    if tool is None:
+        raise _missing("search_tool_name")
+    return _text(tool, "search_tool_name")
+
+
+def _missing(name: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"Missing required parameter: '{name}'.", param=name, code="missing_required_parameter"
+    )
 
 
 def _hints(
@@ -173,11 +183,7 @@ def _check(operation: Operation, fields: Mapping[str, Any], form: Form) -> None:
         if value is None:
             if any(upload.field == name for upload in form.uploads):
                 continue
-            raise InvalidRequest(
-                f"Missing required parameter: '{name}'.",
-                param=name,
-                code="missing_required_parameter",
-            )
+            raise _missing(name)
         if types and (
             not isinstance(value, types) or (isinstance(value, bool) and bool not in types)
         ):

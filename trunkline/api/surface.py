@@ -18,7 +18,7 @@ from ..call import Wire
 from ..errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound, internal_error
 from ..gateway import Gateway
 from ..operations import OPERATIONS
-from . import about, errors, health, metrics, models, openapi, realtime
+from . import about, errors, health, metrics, models, openapi, realtime, search_tools
 from .http import Incoming, Receive, Scope, Send, encode, send_answer
 from .inference import Inference
 from .passthrough import PassThroughs
@@ -83,6 +83,7 @@ def _others(gateway: Gateway) -> FastAPI:
         health.router(gateway),
         metrics.router(gateway),
         models.router(gateway),
+        search_tools.router(gateway),
     ):
         app.include_router(each)
     handlers: dict[type[Exception], Callable[[Request, Exception], Awaitable[Response]]] = {

@@ -1,19 +1,21 @@
-"""From entries of `model_list` to deployments, ready to be called."""
+"""From entries of `model_list` and `search_tools` to deployments, ready to be called."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from typing import Any
 
 from ..call import Deployment
 from ..settings.providers import Facts, split_model
-from ..settings.schema import Credential, ModelEntry, Settings
+from ..settings.schema import Credential, ModelEntry, ProviderParams, SearchTool, Settings
 
 _ID_CHARACTERS = 32
 _NONE = Credential(credential_name="none")
+_SEARCH = "search"
+"""What LiteLLM's price map calls a provider's search (`tavily/search`)."""
 
 
 def deployments_of(settings: Settings, known: Facts) -> Iterator[Deployment]:
@@ -28,9 +30,18 @@ def deployments_of(settings: Settings, known: Facts) -> Iterator[Deployment]:
         credential = credentials.get(given.pop("litellm_credential_name", ""), _NONE)
         missing = (*entry.missing, *credential.missing)
         for params in _by_organization({**_given(credential.credential_values), **given}):
-            identity = _identity(entry, params, used)
-            used.add(identity)
+            own = entry.model_info.id or _digest(entry.model_name, params)
+            identity = _identity(own, used)
             yield _deployment(entry, params, missing, identity, known)
+
+
+def search_tools_of(settings: Settings, taken: Iterable[str]) -> Iterator[Deployment]:
+    """The search tools, in their order. taken: ids that others have."""
+    used = set(taken)
+    for entry in settings.search_tools:
+        params = _given(entry.litellm_params)
+        own = entry.search_tool_id or _digest(entry.search_tool_name, params)
+        yield _search_tool(entry, params, _identity(own, used))
 
 
 def with_model(deployment: Deployment, model: str, known: Facts) -> Deployment:
@@ -49,26 +60,51 @@ def _deployment(
     identity: str,
     known: Facts,
 ) -> Deployment:
-    typed, info = entry.litellm_params, _given(entry.model_info)
+    info = _given(entry.model_info)
     provider, upstream = _split(params, known)
     return Deployment(
         id=identity,
         group=entry.model_name,
-        model=typed.model,
+        model=entry.litellm_params.model,
         provider=provider,
         upstream_model=upstream,
         params=params,
         info={**info, "id": identity},
         missing=missing,
-        order=typed.order,
-        weight=typed.weight,
-        rpm=typed.rpm if typed.rpm is not None else entry.rpm,
-        tpm=typed.tpm if typed.tpm is not None else entry.tpm,
-        max_parallel_requests=typed.max_parallel_requests,
-        timeout=typed.timeout,
-        stream_timeout=typed.stream_timeout,
-        tags=tuple(typed.tags or ()),
+        **_routing(entry.litellm_params, rpm=entry.rpm, tpm=entry.tpm),
     )
+
+
+def _search_tool(entry: SearchTool, params: dict[str, Any], identity: str) -> Deployment:
+    provider = entry.litellm_params.search_provider
+    return Deployment(
+        id=identity,
+        group=entry.search_tool_name,
+        model=f"{provider}/{_SEARCH}",
+        provider=provider,
+        upstream_model=_SEARCH,
+        params=params,
+        info={"id": identity, "description": entry.search_tool_info.description},
+        missing=entry.missing,
+        tool=True,
+        **_routing(entry.litellm_params),
+    )
+
+
+def _routing(
+    typed: ProviderParams, rpm: int | None = None, tpm: int | None = None
+) -> dict[str, Any]:
+    """What the parameters say about routing; rpm and tpm as the entry itself gives them."""
+    return {
+        "order": typed.order,
+        "weight": typed.weight,
+        "rpm": typed.rpm if typed.rpm is not None else rpm,
+        "tpm": typed.tpm if typed.tpm is not None else tpm,
+        "max_parallel_requests": typed.max_parallel_requests,
+        "timeout": typed.timeout,
+        "stream_timeout": typed.stream_timeout,
+        "tags": tuple(typed.tags or ()),
+    }
 
 
 def _given(section: Any) -> dict[str, Any]:
@@ -95,21 +131,21 @@ def _by_organization(params: dict[str, Any]) -> Iterator[dict[str, Any]]:
         yield {**params, "organization": organization}
 
 
-def _identity(entry: ModelEntry, params: Mapping[str, Any], used: set[str]) -> str:
-    """The entry's own id, else a digest of what it says; counted on where that is taken.
-
-    Credentials enter the digest, so that deployments that differ in nothing else are told apart;
-    nobody can read them back from it.
-    """
-    identity = entry.model_info.id or _digest(entry.model_name, params)
-    number = 1
+def _identity(own: str, used: set[str]) -> str:
+    """The entry's own id or digest, counted on where it is taken; taken from then on."""
+    identity, number = own, 1
     while identity in used:
         number += 1
-        identity = entry.model_info.id or _digest(entry.model_name, params)
-        identity = f"{identity}-{number}"
+        identity = f"{own}-{number}"
+    used.add(identity)
     return identity
 
 
 def _digest(group: str, params: Mapping[str, Any]) -> str:
+    """A name for an entry, of what it says.
+
+    Credentials enter it, so that deployments that differ in nothing else are told apart; nobody
+    can read them back from it.
+    """
     text = json.dumps([group, params], sort_keys=True, default=str)
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:_ID_CHARACTERS]

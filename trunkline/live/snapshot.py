@@ -6,16 +6,17 @@ groups with a wildcard, the most specific first.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from itertools import chain
 from typing import Any
 
-from ..call import Deployment
+from ..call import Deployment, Operation
 from ..settings import Settings
 from ..settings.price_map import PriceMap
 from ..settings.providers import provider_of_name
 from ..settings.wildcards import WILDCARD, Wildcard, filled, wildcards
-from .deployments import deployments_of, with_model
+from .deployments import deployments_of, search_tools_of, with_model
 from .facts import facts_of, price_map
 from .listing import names_shown
 
@@ -32,13 +33,15 @@ Deployments = tuple[Deployment, ...]
 class Snapshot:
     """One version of the configuration.
 
-    groups: the deployments of each model group, in the order of `model_list`.
+    deployments: those of the `model_list`. groups: the same by model group, in its order.
+    search_tools: the deployments of each search tool, in the order of `search_tools`.
     """
 
     version: int
     settings: Settings
     deployments: Deployments
     groups: Mapping[str, Deployments]
+    search_tools: Mapping[str, Deployments]
     _prices: PriceMap
     _named: dict[str, Deployments]
     _wildcards: tuple[Wildcard, ...]
@@ -52,6 +55,19 @@ class Snapshot:
         if found is None:
             found = self._matched.get(model)
         return self._match(model) if found is None else found
+
+    def search_tool(self, name: str) -> Deployments:
+        """The deployments of a search tool; empty when the name is unknown."""
+        return self.search_tools.get(name, ())
+
+    def resolver(self, operation: Operation) -> Callable[[str], Deployments]:
+        """What looks up the names of an operation's calls: search tools have their own."""
+        return self.search_tool if operation.model == "tool" else self.resolve
+
+    @property
+    def everything(self) -> Deployments:
+        """All deployments, of models and of search tools."""
+        return self.deployments + tuple(chain.from_iterable(self.search_tools.values()))
 
     def facts_of(self, deployment: Deployment) -> Mapping[str, Any]:
         """What is known about a deployment's model, under the price map's names.
@@ -99,11 +115,13 @@ def build_snapshot(settings: Settings, version: int) -> Snapshot:
     prices = price_map(settings.model_list, whole=bool(patterns))
     deployments = tuple(deployments_of(settings, prices.get))
     groups = _grouped(deployments)
+    tools = search_tools_of(settings, (each.id for each in deployments))
     snapshot = Snapshot(
         version=version,
         settings=settings,
         deployments=deployments,
         groups=groups,
+        search_tools=_grouped(tools),
         _prices=prices,
         _named=_named(deployments, groups),
         _wildcards=patterns,

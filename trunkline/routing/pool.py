@@ -55,12 +55,12 @@ class Pool:
     first: those of the lowest `order`.
     """
 
-    __slots__ = ("_filters", "_tag_filtering", "first", "missing", "model", "plain", "usable")
+    __slots__ = ("_filters", "_group", "_tag_filtering", "first", "missing", "plain", "usable")
 
     def __init__(self, candidates: Sequence[Candidate], filters: Filters) -> None:
         self.usable = tuple(each for each in candidates if not each.deployment.missing)
         self.missing = sorted({name for each in candidates for name in each.deployment.missing})
-        self.model = candidates[0].deployment.group if candidates else ""
+        self._group = candidates[0].deployment.group_label if candidates else ""
         self._filters = filters
         own = (each.tag_filtering for each in candidates if each.tag_filtering is not None)
         self._tag_filtering = next(own, filters.tags)
@@ -90,7 +90,7 @@ class Pool:
         if not self.usable:
             names = ", ".join(self.missing) or "no deployment"
             raise NoDeployment(
-                f"The model '{self.model}' can't be used: environment variables that it needs are "
+                f"The {self._group} can't be used: environment variables that it needs are "
                 f"not set: {names}.",
                 status=503,
             )
@@ -100,7 +100,7 @@ class Pool:
         left = tagged(left, call.tags, self._filters.tags_match_any)
         if not left:
             raise PermissionDenied(
-                f"No deployment of the model '{self.model}' may serve a request with the tags "
+                f"No deployment of the {self._group} may serve a request with the tags "
                 f"{list(call.tags)}.",
                 param="tags",
             )
@@ -124,7 +124,7 @@ class Pool:
         raise ProviderError(
             ErrorKind.CONTEXT_WINDOW,
             f"The request's prompt, about {size // USUAL_BYTES} tokens, exceeds the context "
-            f"of every deployment of the model '{self.model}' (at most {max(limits)} tokens).",
+            f"of every deployment of the {self._group} (at most {max(limits)} tokens).",
             status=400,
             type="invalid_request_error",
             code="context_length_exceeded",
@@ -139,7 +139,7 @@ class Pool:
             until = min(cooling[each.deployment.id].until for each in left)
             seconds = max(0.0, until - health.clock())
             raise NoDeployment(
-                f"All deployments of the model '{self.model}' are cooling down after failures; "
+                f"All deployments of the {self._group} are cooling down after failures; "
                 f"try again in {seconds:.0f} seconds.",
                 retry_after=seconds,
             )
@@ -154,7 +154,7 @@ class Pool:
         if not within:
             seconds = MINUTE - now % MINUTE
             raise NoDeployment(
-                f"All deployments of the model '{self.model}' are at their limit of requests or "
+                f"All deployments of the {self._group} are at their limit of requests or "
                 f"tokens a minute; try again in {seconds:.0f} seconds.",
                 retry_after=seconds,
             )

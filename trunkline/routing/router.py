@@ -35,7 +35,7 @@ class Known(Protocol):
     """What the router needs of a snapshot."""
 
     @property
-    def deployments(self) -> Iterable[Deployment]: ...
+    def everything(self) -> Iterable[Deployment]: ...
 
     def facts_of(self, deployment: Deployment) -> Mapping[str, Any]: ...
 
@@ -68,7 +68,7 @@ class Router:
         self._kept_latencies = kept_latencies
         known = tuple(deployments)
         self._records = {each.id: health.of(each.id) for each in known}
-        self._groups = {each.id: each.group for each in known}
+        self._groups = {each.id: _group(each) for each in known}
         self._sizes = Counter(self._groups.values())
         self._facts = facts
         self._default_places = default_places
@@ -78,7 +78,7 @@ class Router:
             self._candidate(each)
 
     def _make_candidate(self, deployment: Deployment) -> Candidate:
-        group = self._groups.get(deployment.id, deployment.group)
+        group = self._groups.get(deployment.id, _group(deployment))
         return candidate(
             deployment,
             self._records.get(deployment.id) or self._health.of(deployment.id),
@@ -125,8 +125,8 @@ class Router:
         record = await wait_for_place([each.vitals for each in eligible], seconds)
         if record is None:
             raise NoDeployment(
-                f"All deployments of the model '{call.group}' have been at max_parallel_requests "
-                f"for {seconds:g} seconds.",
+                f"All deployments of the {eligible[0].deployment.group_label} have been at "
+                f"max_parallel_requests for {seconds:g} seconds.",
                 retry_after=1.0,
             )
         redeem(record)
@@ -243,6 +243,11 @@ _DEDICATED = frozenset({ErrorKind.CONTEXT_WINDOW, ErrorKind.CONTENT_POLICY})
 """Kinds with fallbacks of their own, which another `order` doesn't stand in for."""
 
 
+def _group(deployment: Deployment) -> tuple[bool, str]:
+    """What tells groups apart: a search tool may be called like a model."""
+    return deployment.tool, deployment.group
+
+
 def _leave(here: Candidate) -> None:
     here.vitals.in_flight -= 1
     if here.vitals.waiting and here.free:
@@ -261,7 +266,7 @@ def build_router(settings: Settings, snapshot: Known, health: Health, random: Ra
         RoutingPolicy.from_settings(settings, random.random),
         strategy,
         health,
-        deployments=snapshot.deployments,
+        deployments=snapshot.everything,
         cooldowns=CooldownRules.from_settings(settings),
         filters=Filters.from_settings(settings, strategy.limits),
         facts=snapshot.facts_of,

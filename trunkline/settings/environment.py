@@ -14,11 +14,13 @@ LEFT_AS_WRITTEN = frozenset(
 )
 """Keys whose value is a reference that LiteLLM resolves itself, each time that it is used."""
 
-INDISPENSABLE: tuple[Path, ...] = (
-    ("model_name",),
-    ("litellm_params", "model"),
-)
-"""Keys of a model entry that keep their text when the variable is missing: they name it."""
+INDISPENSABLE: Mapping[str, tuple[Path, ...]] = {
+    "model_list": ((), ("model_name",), ("litellm_params", "model")),
+    "credential_list": ((),),
+    "search_tools": ((), ("search_tool_name",), ("litellm_params", "search_provider")),
+}
+"""Keys of an entry that keep their text when the variable is missing: they name it; () is the entry
+itself, without which those after it would be counted wrongly."""
 
 
 @dataclass(slots=True)
@@ -49,4 +51,4 @@ class Resolver:
         if found is not None:
             return replace(node, value=found, variable=name)
         self.missing[path] = (name, node)
-        return node if path[:1] == ("model_list",) and path[2:] in INDISPENSABLE else None
+        return node if path[2:] in INDISPENSABLE.get(str(path[0]), ()) else None

@@ -11,8 +11,8 @@ LATER: Mapping[str, frozenset[str]] = {
     "": frozenset(
         """
         agent_list assistant_settings callback_settings files_settings
-        finetune_settings mcp_servers mcp_tools prompts sandbox_tools search_tools
-        vector_store_registry worker_registry
+        finetune_settings mcp_servers mcp_tools prompts sandbox_tools vector_store_registry
+        worker_registry
         """.split()
     ),
     "router_settings": frozenset(
@@ -22,8 +22,8 @@ LATER: Mapping[str, frozenset[str]] = {
         deployment_affinity_ttl_seconds enable_health_check_routing enable_weighted_failover
         guardrail_list health_check_ignore_transient_errors health_check_staleness_threshold
         ignore_invalid_deployments model_group_affinity_config
-        plugins polling_interval router_general_settings routing_groups search_tools
-        set_verbose tag_routing_prefix
+        plugins polling_interval router_general_settings routing_groups set_verbose
+        tag_routing_prefix
         """.split()
     ),
     "litellm_settings": frozenset(
@@ -70,7 +70,7 @@ LATER: Mapping[str, frozenset[str]] = {
         maximum_spend_logs_retention_period model_list_healthy_only otel
         proxy_batch_polling_interval proxy_batch_write_at
         proxy_budget_rescheduler_max_time proxy_budget_rescheduler_min_time
-        proxy_config_reload_interval_seconds salt_key search_tools spend_report_frequency
+        proxy_config_reload_interval_seconds salt_key spend_report_frequency
         store_model_in_db store_prompts_in_spend_logs supported_db_objects ui_access_mode
         use_azure_key_vault use_google_kms use_redis_transaction_buffer
         use_shared_health_check use_x_forwarded_for user_api_key_cache_max_size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import Any
 
 from pydantic import ValidationError
@@ -22,7 +23,7 @@ MASTER_KEY_VARIABLE = "LITELLM_MASTER_KEY"
 _VITAL = (("general_settings", "master_key"), ("general_settings", "salt_key"))
 """Keys without which the gateway would be less safe than its configuration says."""
 
-_WITH_MISSING = ("model_list", "credential_list")
+_WITH_MISSING = ("model_list", "credential_list", "search_tools")
 
 
 def load(path: pathlib.Path, environ: Mapping[str, str]) -> Settings:
@@ -33,11 +34,12 @@ def load(path: pathlib.Path, environ: Mapping[str, str]) -> Settings:
     Raises ConfigError with every problem that was found, each with its place.
     """
     merged = includes.read(path)
+    written = _with_search_tools(merged.root)
     resolver = Resolver(environ)
-    variables = _variables(merged.root, resolver)
+    variables = _variables(written, resolver)
     resolver.environ = {**environ, **variables}
     resolver.missing.clear()
-    root = resolver.resolve(merged.root)
+    root = resolver.resolve(written)
     assert root is not None
     faults = [*_vital(resolver), *references.problems_of(root)]
     try:
@@ -53,7 +55,7 @@ def load(path: pathlib.Path, environ: Mapping[str, str]) -> Settings:
         *ignored(settings, root),
         *references.unused(root),
     ]
-    if not settings.model_list:
+    if not (settings.model_list or settings.search_tools):
         warnings.append(f"{path}: model_list: there are no models to serve")
     update: dict[str, Any] = {
         section: tuple(
@@ -63,6 +65,24 @@ def load(path: pathlib.Path, environ: Mapping[str, str]) -> Settings:
         for section in _WITH_MISSING
     }
     return settings.model_copy(update={**update, "source": path, "warnings": tuple(warnings)})
+
+
+def _with_search_tools(root: Node) -> Node:
+    """The tree with its search tools at the top.
+
+    As in LiteLLM, they may stand in `general_settings` where there are none at the top.
+    """
+    sections = root.value
+    assert isinstance(sections, dict)
+    general, at_top = sections.get("general_settings"), sections.get("search_tools")
+    if general is None or not isinstance(general.value, dict) or (at_top and at_top.value):
+        return root
+    rest = dict(general.value)
+    tools = rest.pop("search_tools", None)
+    if tools is None:
+        return root
+    moved = {"general_settings": replace(general, value=rest), "search_tools": tools}
+    return replace(root, value={**sections, **moved})
 
 
 def _variables(root: Node, resolver: Resolver) -> dict[str, str]:
@@ -108,6 +128,9 @@ def _missing(resolver: Resolver, settings: Settings) -> Iterator[str]:
         if path[0] == "model_list" and len(path) > 1:
             entry: ModelEntry = settings.model_list[int(path[1])]
             consequence = f"this deployment of {entry.model_name} can't be used without it"
+        elif path[0] == "search_tools" and len(path) > 1:
+            tool = settings.search_tools[int(path[1])].search_tool_name
+            consequence = f"the search tool {tool} can't be used without it"
         elif path[0] == "credential_list" and len(path) > 1:
             consequence = "deployments with this credential can't be used without it"
         yield f"{node.place(*path)}: the environment variable {name} isn't set; {consequence}"

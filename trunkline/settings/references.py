@@ -20,6 +20,7 @@ class Names:
     """The names that a call can ask for."""
 
     groups: frozenset[str]
+    tools: frozenset[str]
     aliases: frozenset[str]
     ids: frozenset[str]
     wildcards: tuple[Wildcard, ...]
@@ -28,9 +29,17 @@ class Names:
     def of(cls, root: Node) -> Names:
         entries = _items(_at(root, "model_list"))
         groups = {name for entry in entries if (name := _text(_at(entry, "model_name")))}
+        tools = _items(_at(root, "search_tools"))
+        searches = {name for entry in tools if (name := _text(_at(entry, "search_tool_name")))}
         ids = {name for entry in entries if (name := _text(_at(entry, "model_info", "id")))}
         aliases = _mapping(_at(root, "router_settings", "model_group_alias"))
-        return cls(frozenset(groups), frozenset(aliases), frozenset(ids), wildcards(groups))
+        return cls(
+            frozenset(groups),
+            frozenset(searches),
+            frozenset(aliases),
+            frozenset(ids),
+            wildcards(groups),
+        )
 
     def serves(self, name: str, *, aliases: bool = True) -> bool:
         if name in self.groups or name in self.ids or (aliases and name in self.aliases):
@@ -40,7 +49,11 @@ class Names:
     def may_fail(self, name: str) -> bool:
         """Whether fallbacks can be named for it: also for a model without its provider's prefix."""
         prefixed = any(group.endswith(f"/{name}") for group in self.groups)
-        return name == EVERY or prefixed or self.serves(name)
+        return name == EVERY or prefixed or self.stands_in(name)
+
+    def stands_in(self, name: str) -> bool:
+        """Whether it can be a fallback; for searches, another search tool can."""
+        return name in self.tools or self.serves(name)
 
     def _matches(self, wildcard: Wildcard, name: str) -> bool:
         """LiteLLM also tries a bare name with its provider before it."""
@@ -57,7 +70,7 @@ def problems_of(root: Node) -> Iterator[Problem]:
     yield from _duplicate_ids(root)
     for path, node in _named(root):
         name = _target(node)
-        if name and not names.serves(name):
+        if name and not names.stands_in(name):
             yield _unknown(node, path, name, names)
     for path, node, name in _failing(root):
         if not names.may_fail(name):

@@ -3,6 +3,7 @@
     Settings
     ├── model_list             ModelEntry … litellm_params, model_info
     ├── credential_list        Credential: parameters that entries share by a name
+    ├── search_tools           SearchTool … litellm_params
     ├── router_settings        RouterSettings
     ├── litellm_settings       LitellmSettings
     ├── general_settings       GeneralSettings: LiteLLM's keys and a few of our own
@@ -82,18 +83,11 @@ class Section(BaseModel):
         return data
 
 
-class LitellmParams(Section):
-    """How a deployment is called; LiteLLM's parameters and the provider's.
-
-    lane: ours; "litellm" keeps the deployment's calls off the direct lane.
-    """
+class ProviderParams(Section):
+    """How a provider is called; LiteLLM's parameters and the provider's."""
 
     open: ClassVar[bool] = True
 
-    model: Name
-    custom_llm_provider: Name | None = None
-    litellm_credential_name: Name | None = None
-    lane: Annotated[str, one_of("auto", "direct", "litellm")] | None = None
     api_key: Text | None = None
     api_base: Text | None = None
     base_url: Text | None = None
@@ -134,6 +128,18 @@ class LitellmParams(Section):
     aws_session_token: Text | None = None
     vertex_project: Text | None = None
     vertex_location: Text | None = None
+
+
+class LitellmParams(ProviderParams):
+    """How a deployment is called.
+
+    lane: ours; "litellm" keeps the deployment's calls off the direct lane.
+    """
+
+    model: Name
+    custom_llm_provider: Name | None = None
+    litellm_credential_name: Name | None = None
+    lane: Annotated[str, one_of("auto", "direct", "litellm")] | None = None
 
 
 class AllowedFailsPolicy(Section):
@@ -211,6 +217,33 @@ class Credential(Section):
     credential_name: Name
     credential_values: CredentialValues = CredentialValues()
     credential_info: Mapping = Field(default_factory=dict)
+    missing: tuple[str, ...] = ()
+
+
+class SearchParams(ProviderParams):
+    """How a search tool is called."""
+
+    search_provider: Name
+
+
+class SearchToolInfo(Section):
+    """What is told of a search tool in `/search/tools`."""
+
+    open: ClassVar[bool] = True
+
+    description: Text | None = None
+
+
+class SearchTool(Section):
+    """One entry of `search_tools`: a provider of searches. Those of one name share its calls.
+
+    missing: environment variables that the entry names and that are not set.
+    """
+
+    search_tool_name: Name
+    litellm_params: SearchParams
+    search_tool_id: Identifier | None = None
+    search_tool_info: SearchToolInfo = SearchToolInfo()
     missing: tuple[str, ...] = ()
 
 
@@ -364,6 +397,7 @@ class Settings(Section):
 
     model_list: tuple[ModelEntry, ...] = ()
     credential_list: tuple[Credential, ...] = ()
+    search_tools: tuple[SearchTool, ...] = ()
     router_settings: RouterSettings = RouterSettings()
     litellm_settings: LitellmSettings = LitellmSettings()
     general_settings: GeneralSettings = GeneralSettings()
