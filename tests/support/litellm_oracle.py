@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -28,6 +29,8 @@ from litellm.router_strategy.lowest_tpm_rpm import LowestTPMLoggingHandler
 from litellm.router_strategy.lowest_tpm_rpm_v2 import LowestTPMLoggingHandler_v2
 from litellm.router_strategy.simple_shuffle import simple_shuffle
 from litellm.router_strategy.tag_based_routing import get_deployments_for_tag
+from litellm.router_utils.client_initalization_utils import MaxParallelRequestsLimit
+from litellm.router_utils.pre_call_checks.model_rate_limit_check import ModelRateLimitingCheck
 from litellm.router_utils.router_callbacks.track_deployment_metrics import (
     increment_deployment_successes_for_current_minute,
 )
@@ -195,6 +198,41 @@ _EXCEPTIONS: Mapping[ErrorKind, tuple[Any, int]] = {
 def configured(deployments: Sequence[Deployment], configuration: Mapping[str, Any]) -> Any:
     """LiteLLM's router over the deployments."""
     return litellm.Router(model_list=entries(deployments), **configuration)
+
+
+class Read:
+    """What LiteLLM's router reads out of entries of `model_list`, each with a `model_info.id`."""
+
+    def __init__(self, model_list: Sequence[Mapping[str, Any]]) -> None:
+        self._router = litellm.Router(model_list=deepcopy(list(model_list)))
+        self._held = {id_of(entry): entry for entry in self._router.model_list}
+
+    def order(self, identity: str) -> int | None:
+        return litellm.utils.get_deployment_order(self._held[identity])
+
+    def weights(self, identity: str) -> tuple[Any, ...]:
+        """What shares of the calls are drawn by: `weight`, `rpm` and `tpm`."""
+        params = self._held[identity]["litellm_params"]
+        return tuple(params.get(name) for name in ("weight", "rpm", "tpm"))
+
+    def limits(self, identity: str) -> tuple[int | None, int | None]:
+        """Requests and tokens a minute, where they are limits."""
+        tpm, rpm = ModelRateLimitingCheck(DualCache())._get_deployment_limits(self._held[identity])
+        return rpm, tpm
+
+    def places(self, identity: str) -> int | None:
+        """Calls that may run at once."""
+        client = self._router._get_client(
+            self._held[identity], {}, client_type="max_parallel_requests"
+        )
+        assert client is None or isinstance(client, MaxParallelRequestsLimit)
+        return None if client is None else client.max_parallel_requests
+
+    def timeout(self, identity: str, stream: bool) -> float | None:
+        """Seconds; None where there is nothing but LiteLLM's default."""
+        params = self._held[identity]["litellm_params"]
+        found = self._router._get_timeout(kwargs={"stream": stream}, data=params)
+        return None if found == litellm.request_timeout else found
 
 
 async def retries(

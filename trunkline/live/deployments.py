@@ -14,6 +14,7 @@ from ..settings.schema import Credential, ModelEntry, ProviderParams, SearchTool
 
 _ID_CHARACTERS = 32
 _NONE = Credential(credential_name="none")
+_ROUTING = ("order", "weight", "rpm", "tpm", "max_parallel_requests", "stream_timeout")
 _SEARCH = "search"
 """What LiteLLM's price map calls a provider's search (`tavily/search`)."""
 
@@ -71,7 +72,9 @@ def _deployment(
         params=params,
         info={**info, "id": identity},
         missing=missing,
-        **_routing(entry.litellm_params, rpm=entry.rpm, tpm=entry.tpm),
+        **_routing(
+            entry.litellm_params, rpm=entry.rpm, tpm=entry.tpm, order=entry.model_info.order
+        ),
     )
 
 
@@ -91,18 +94,16 @@ def _search_tool(entry: SearchTool, params: dict[str, Any], identity: str) -> De
     )
 
 
-def _routing(
-    typed: ProviderParams, rpm: int | None = None, tpm: int | None = None
-) -> dict[str, Any]:
-    """What the parameters say about routing; rpm and tpm as the entry itself gives them."""
+def _routing(typed: ProviderParams, **elsewhere: int | None) -> dict[str, Any]:
+    """What the parameters say about routing.
+
+    elsewhere: what the entry says outside of them, which holds where they say nothing.
+    """
+    stated = {name: value for name in _ROUTING if (value := getattr(typed, name)) is not None}
     return {
-        "order": typed.order,
-        "weight": typed.weight,
-        "rpm": typed.rpm if typed.rpm is not None else rpm,
-        "tpm": typed.tpm if typed.tpm is not None else tpm,
-        "max_parallel_requests": typed.max_parallel_requests,
-        "timeout": typed.timeout,
-        "stream_timeout": typed.stream_timeout,
+        **elsewhere,
+        **stated,
+        "timeout": typed.timeout or typed.request_timeout,
         "tags": tuple(typed.tags or ()),
     }
 

@@ -25,6 +25,7 @@ class Candidate:
     alone: whether it is the only one of its group.
     price: dollars for an input and an output token together.
     places: calls that it takes at once; None for any number.
+    rpm, tpm: requests and tokens that it takes a minute; None for any number.
     context: input tokens that its model takes; None where that is unknown.
     lacks: capabilities that its model is known not to have ("supports_vision").
     tag_filtering: what the group says about it; None where it says nothing.
@@ -37,6 +38,8 @@ class Candidate:
     alone: bool
     price: float
     places: int | None
+    rpm: int | None
+    tpm: int | None
     context: int | None
     lacks: frozenset[str]
     tags: frozenset[str]
@@ -59,9 +62,14 @@ def candidate(
     alone: bool,
     facts: Mapping[str, Any],
     default_places: int | None,
+    informed: bool = False,
 ) -> Candidate:
-    """facts: what is known about its model, `model_info` included."""
+    """facts: what is known about its model, `model_info` included.
+
+    informed: whether `rpm` and `tpm` of `model_info` are limits, where nothing else gives any.
+    """
     params, info = deployment.params, deployment.info
+    limits = info if informed else {}
     return Candidate(
         deployment=deployment,
         vitals=vitals,
@@ -71,6 +79,8 @@ def candidate(
             for name in ("input_cost_per_token", "output_cost_per_token")
         ),
         places=_places(deployment, default_places),
+        rpm=_first(None, deployment.rpm, limits.get("rpm")),
+        tpm=_first(None, deployment.tpm, limits.get("tpm")),
         context=facts.get("max_input_tokens"),
         lacks=frozenset(name for name, value in facts.items() if value is False),
         tags=frozenset(deployment.tags),

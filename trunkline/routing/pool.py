@@ -26,12 +26,14 @@ class Filters:
     """Which filters the configuration turns on.
 
     limits: `rpm` and `tpm` are limits, not only weights.
+    informed: also those in `model_info`, which are no weights.
     pre_call: requests that a model is known not to take don't go there.
     """
 
     tags: bool = False
     tags_match_any: bool = True
     limits: bool = False
+    informed: bool = False
     pre_call: bool = False
 
     @classmethod
@@ -39,10 +41,12 @@ class Filters:
         router = settings.router_settings
         pre_call = router.enable_pre_call_checks
         optional = configured(settings, "optional_pre_call_checks", ())
+        strict = strategy_limits or "enforce_model_rate_limits" in optional
         return cls(
             tags=router.enable_tag_filtering,
             tags_match_any=router.tag_filtering_match_any,
-            limits=strategy_limits or pre_call or "enforce_model_rate_limits" in optional,
+            limits=strict or pre_call,
+            informed=strict,
             pre_call=pre_call,
         )
 
@@ -179,14 +183,14 @@ def lowest_order(candidates: Candidates) -> Candidates:
 
 
 def _limited(candidate: Candidate) -> bool:
-    return candidate.deployment.rpm is not None or candidate.deployment.tpm is not None
+    return candidate.rpm is not None or candidate.tpm is not None
 
 
 def _takes(candidate: Candidate, tokens: int, now: float) -> bool:
-    deployment, vitals = candidate.deployment, candidate.vitals
+    vitals = candidate.vitals
     vitals.turn(now)
-    return (deployment.rpm is None or vitals.requests < deployment.rpm) and (
-        deployment.tpm is None or vitals.tokens + tokens <= deployment.tpm
+    return (candidate.rpm is None or vitals.requests < candidate.rpm) and (
+        candidate.tpm is None or vitals.tokens + tokens <= candidate.tpm
     )
 
 

@@ -64,7 +64,7 @@ class Router:
         self.policy = policy
         self._health = health
         self._rules = cooldowns or CooldownRules()
-        self._filters = filters or Filters(limits=strategy.limits)
+        self._filters = filters or Filters(limits=strategy.limits, informed=strategy.limits)
         self._kept_latencies = kept_latencies
         known = tuple(deployments)
         self._records = {each.id: health.of(each.id) for each in known}
@@ -85,6 +85,7 @@ class Router:
             alone=self._sizes[group] <= 1,
             facts=self._facts(deployment),
             default_places=self._default_places,
+            informed=self._filters.informed,
         )
 
     def _make_pool(self, deployments: tuple[Deployment, ...]) -> Pool:

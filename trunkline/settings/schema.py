@@ -94,6 +94,7 @@ class ProviderParams(Section):
     api_version: Text | None = None
     organization: TextOrTexts | None = None
     timeout: Seconds | None = None
+    request_timeout: Seconds | None = None
     stream_timeout: Seconds | None = None
     max_retries: Count | None = None
     num_retries: Count | None = None
@@ -176,6 +177,9 @@ class ModelInfo(Section):
     supports_vision: Flag | None = None
     supports_function_calling: Flag | None = None
     supports_response_schema: Flag | None = None
+    order: Whole | None = None
+    rpm: Count | None = None
+    tpm: Count | None = None
     enable_tag_filtering: Flag | None = None
     cooldown_time: Seconds | None = None
     allowed_fails: Count | None = None

@@ -1,0 +1,87 @@
+"""What a deployment's entry says about routing is read where LiteLLM's router reads it."""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import settings as examples
+from hypothesis import strategies as st
+
+from tests.support.routing import call
+from trunkline.call import Deployment
+from trunkline.live.snapshot import build_snapshot
+from trunkline.routing.candidate import candidate
+from trunkline.routing.health import Vitals
+from trunkline.routing.policy import RoutingPolicy
+from trunkline.settings.schema import Settings
+
+pytestmark = pytest.mark.criterion("R1.5")
+
+PLACES = ("litellm_params", "model_info", "")
+"""Where a setting may stand in an entry; "" is the entry itself."""
+
+numbers = st.integers(0, 4000)
+stated = {
+    "order": st.integers(-1, 3),
+    "weight": st.integers(0, 9),
+    "rpm": numbers,
+    "tpm": numbers,
+    "max_parallel_requests": st.integers(0, 9),
+    "timeout": st.sampled_from([0, 3, 5]),
+    "request_timeout": st.sampled_from([7, 9]),
+    "stream_timeout": st.sampled_from([0, 11, 13]),
+}
+places = st.fixed_dictionaries(
+    {}, optional={(place, name): value for place in PLACES for name, value in stated.items()}
+)
+
+
+@pytest.fixture(scope="module")
+def oracle() -> ModuleType:
+    from tests.support import litellm_oracle
+
+    return litellm_oracle
+
+
+def entry(said: dict[tuple[str, str], Any]) -> dict[str, Any]:
+    held: dict[str, Any] = {
+        "model_name": "group",
+        "litellm_params": {"model": "openai/gpt-4o", "api_key": "sk-none"},
+        "model_info": {"id": "d0"},
+    }
+    for (place, name), value in said.items():
+        (held[place] if place else held)[name] = value
+    return held
+
+
+def deployment_of(held: dict[str, Any]) -> Deployment:
+    settings = Settings.model_validate({"model_list": [held]})
+    [deployment] = build_snapshot(settings, version=1).deployments
+    return deployment
+
+
+@examples(max_examples=60, deadline=None)
+@given(places)
+async def test_a_setting_holds_where_litellm_lets_it_hold(
+    oracle: ModuleType, said: dict[tuple[str, str], Any]
+) -> None:
+    for name in ("rpm", "tpm"):
+        if ("litellm_params", name) in said:
+            # To LiteLLM a figure beside the parameters is the limit, one among them the weight.
+            said.pop(("", name), None)
+    held = entry(said)
+    theirs = oracle.Read([held])
+    ours = deployment_of(held)
+    limited = candidate(
+        ours, Vitals("d0"), alone=True, facts={}, default_places=None, informed=True
+    )
+    assert ours.order == theirs.order("d0")
+    assert (ours.weight, ours.rpm, ours.tpm) == theirs.weights("d0")
+    assert (limited.rpm, limited.tpm) == theirs.limits("d0")
+    assert limited.places == theirs.places("d0")
+    for stream in (False, True):
+        seconds = RoutingPolicy().timeouts(ours, call(stream=stream)).total
+        assert seconds == (theirs.timeout("d0", stream) or 600.0)
