@@ -15,6 +15,7 @@ from tests.support.providers import Providers
 
 pytestmark = pytest.mark.criterion("R1.5")
 
+TAGS = {"enable_tag_filtering": True}
 CALLS = 30
 """Enough that each of two equals is asked: they fail once in 10^9 runs."""
 
@@ -42,6 +43,8 @@ def server(module_gateway: Gateways, fake: FakeOpenAI) -> Gateway:
             "model_list": [
                 entry("ordered", "backup", model_info={"order": 2}),
                 entry("ordered", "chief", model_info={"order": 1}),
+                entry("parted", "free", order=1, tags=["free"], model_info=TAGS),
+                entry("parted", "paid", order=2, tags=["paid"], model_info=TAGS),
                 entry("overruled", "first", order=1, model_info={"order": 5}),
                 entry("overruled", "second", model_info={"order": 2}),
                 entry("weighed", "heavy", weight=1),
@@ -85,6 +88,12 @@ def test_a_higher_order_in_model_info_is_asked_when_the_lowest_fails(server, fak
     fake.fault(Status(500), always=True, when=lambda request: request.json["model"] == "chief")
     answer = ask(server, "ordered")
     assert answer.headers["x-litellm-model-id"] == "backup"
+
+
+def test_a_higher_order_that_the_tags_exclude_is_never_asked(server, fake):
+    fake.fault(Status(500), always=True)
+    assert ask(server, "parted", tags=["free"]).status_code == 500
+    assert [request.json["model"] for request in fake.requests] == ["free"]
 
 
 def test_an_order_among_the_parameters_comes_before_one_in_model_info(server, fake):

@@ -146,6 +146,30 @@ async def test_a_standby_of_a_higher_order_is_asked_even_without_retries() -> No
 
 
 @pytest.mark.criterion("R14.1")
+@pytest.mark.parametrize(
+    "standby",
+    [
+        deployment("d1", order=2, tags=("paid",)),
+        deployment("d1", order=2, tags=("free",), rpm=0),
+        deployment("d1", order=2, tags=("free",), missing=("KEY",)),
+    ],
+    ids=["for other tags", "at its limit", "without its key"],
+)
+async def test_a_standby_that_the_call_cannot_go_to_ends_it(standby: Deployment) -> None:
+    deployments = deployment("d0", order=1, tags=("free",)), standby
+    over = router(deployments, "cost-based-routing", num_retries=0, enable_tag_filtering=True)
+    assert after(over, deployments, "d0", kind=ErrorKind.INTERNAL, tags=("free",)) is None
+
+
+@pytest.mark.criterion("R14.1")
+async def test_a_standby_whose_places_are_taken_is_not_waited_for() -> None:
+    deployments = deployment("d0", order=1), deployment("d1", order=2, max_parallel_requests=1)
+    over = router(deployments, num_retries=0)
+    over.started(deployments[1], call())
+    assert after(over, deployments, "d0", kind=ErrorKind.INTERNAL) is None
+
+
+@pytest.mark.criterion("R14.1")
 async def test_an_equal_is_not_asked_without_retries() -> None:
     deployments = deployment("d0", order=1), deployment("d1", order=1), deployment("d2")
     over = router(deployments, num_retries=0)

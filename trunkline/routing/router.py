@@ -10,7 +10,7 @@ from random import Random
 from typing import Any, Protocol
 
 from ..call import Call, Deployment, Usage
-from ..errors import ErrorKind, NoDeployment, ProviderError
+from ..errors import ErrorKind, GatewayError, NoDeployment, ProviderError
 from ..settings import Settings
 from .candidate import Candidate, Facts, candidate
 from .configured import as_mapping
@@ -206,26 +206,20 @@ class Router:
 
         tried: ids of those on which it failed, with `error` the latest. retries: how many it made.
 
-        With no deployment left that isn't cooling down, the provider's own error is the better
+        With no deployment left that the call may go to now, the provider's own error is the better
         answer. Deployments of a higher `order` are asked even when the retries are used up.
         """
         pool = self._pool(candidates if type(candidates) is tuple else tuple(candidates))
-        cooling = self._health.cooldowns()
-        healthy = [each for each in pool.usable if each.deployment.id not in cooling]
-        others = any(each.deployment.id not in tried for each in healthy)
-        if healthy and retries < self.policy.retries(error, call, len(pool.usable) > 1):
-            return self.policy.delay(error, retries, others)
-        if others and error.kind not in _DEDICATED and self._has_backup(healthy, tried, pool):
+        try:
+            left = pool.eligible(call, self._health)
+        except GatewayError:
+            return None
+        untried = [each for each in left if each.deployment.id not in tried]
+        if retries < self.policy.retries(error, call, len(pool.usable) > 1):
+            return self.policy.delay(error, retries, bool(untried))
+        if error.kind not in _DEDICATED and _has_backup(untried, tried, pool):
             return 0.0
         return None
-
-    def _has_backup(self, healthy: Sequence[Candidate], tried: Collection[str], pool: Pool) -> bool:
-        orders = (each.deployment.order for each in pool.usable if each.deployment.id in tried)
-        reached = max((order for order in orders if order is not None), default=None)
-        return reached is not None and any(
-            each.deployment.order is not None and each.deployment.order > reached
-            for each in healthy
-        )
 
     def cooldowns(self) -> Mapping[str, Mapping[str, Any]]:
         """Who is cooling down: seconds left, and the failure that it is for, by deployment id."""
@@ -247,6 +241,16 @@ _DEDICATED = frozenset({ErrorKind.CONTEXT_WINDOW, ErrorKind.CONTENT_POLICY})
 def _group(deployment: Deployment) -> tuple[bool, str]:
     """What tells groups apart: a search tool may be called like a model."""
     return deployment.tool, deployment.group
+
+
+def _has_backup(untried: Sequence[Candidate], tried: Collection[str], pool: Pool) -> bool:
+    """Whether a deployment that can take the call at once has a higher `order` than all tried."""
+    orders = (each.deployment.order for each in pool.usable if each.deployment.id in tried)
+    reached = max((order for order in orders if order is not None), default=None)
+    return reached is not None and any(
+        each.free and each.deployment.order is not None and each.deployment.order > reached
+        for each in untried
+    )
 
 
 def _leave(here: Candidate) -> None:
