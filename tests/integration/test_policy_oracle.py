@@ -194,29 +194,57 @@ async def test_the_groups_that_stand_in_are_litellms(
 
 
 tags = st.lists(st.sampled_from(["default", "free", "paid", "eu"]), max_size=2, unique=True)
+patterns = st.lists(st.sampled_from(["^User-Agent: cli/", "bot$"]), max_size=1)
 asked_tags = st.lists(
-    st.sampled_from(["free", "paid", "eu", "unknown", "&paid", "&eu", "!free", "!eu"]),
+    st.builds(
+        "".join,
+        st.tuples(
+            st.sampled_from(["", "to:"]),
+            st.sampled_from(["", "&", "!"]),
+            st.sampled_from(["free", "paid", "eu", "unknown", ""]),
+        ),
+    ),
     max_size=3,
     unique=True,
 )
 
 
-@examples(max_examples=200, deadline=None)
-@given(st.lists(tags, min_size=1, max_size=4), asked_tags, st.booleans())
-async def test_tags_leave_whom_litellm_leaves(
-    oracle: ModuleType, carried: list[list[str]], asked: list[str], match_any: bool
+@examples(max_examples=400, deadline=None)
+@given(
+    st.lists(st.tuples(tags, patterns, st.booleans()), min_size=1, max_size=4),
+    asked_tags,
+    st.sampled_from(["", "cli/1.0", "other", "a bot"]),
+    st.fixed_dictionaries(
+        {"tag_filtering_match_any": st.booleans()},
+        optional={"tag_routing_prefix": st.sampled_from(["", "to:", "&"])},
+    ),
+)
+async def test_tags_and_clients_leave_whom_litellm_leaves(
+    oracle: ModuleType,
+    carried: list[tuple[list[str], list[str], bool]],
+    asked: list[str],
+    user_agent: str,
+    configuration: dict[str, Any],
 ) -> None:
-    deployments = [deployment(f"d{i}", tags=tuple(each)) for i, each in enumerate(carried)]
-    configuration = {"enable_tag_filtering": True, "tag_filtering_match_any": match_any}
+    deployments = [
+        deployment(
+            f"d{i}",
+            tags=tuple(own),
+            params={"tag_regex": regexes},
+            info={"allow_fail_open": fails_open and i == 0},
+        )
+        for i, (own, regexes, fails_open) in enumerate(carried)
+    ]
+    configuration = {"enable_tag_filtering": True, **configuration}
     ours = router(deployments, "least-busy", **configuration)
     left = set()
-    request = call(tags=tuple(asked))
+    request = call(tags=tuple(asked), headers={"user-agent": user_agent})
     with suppress(PermissionDenied):
         for _ in deployments:
             chosen = await ours.choose(deployments, request)
             left.add(chosen.id)
             ours.started(chosen, request)  # the next pick is another: this one is busier now
-    assert left == await oracle.tagged(deployments, configuration, asked)
+    assert left == await oracle.tagged(deployments, configuration, asked, user_agent)
 
 
 @few

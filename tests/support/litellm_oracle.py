@@ -324,11 +324,14 @@ async def fallbacks(
 
 
 async def tagged(
-    deployments: Sequence[Deployment], configuration: Mapping[str, Any], tags: Sequence[str]
+    deployments: Sequence[Deployment],
+    configuration: Mapping[str, Any],
+    tags: Sequence[str],
+    user_agent: str = "",
 ) -> set[str]:
     """The ids that are left; none where LiteLLM refuses."""
     over = configured(deployments, configuration)
-    request = {"metadata": {"tags": list(tags)}}
+    request = {"metadata": {"tags": list(tags), "user_agent": user_agent}}
     try:
         left = await get_deployments_for_tag(over, GROUP, over.model_list, request)
     except ValueError:

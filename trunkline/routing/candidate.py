@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -28,7 +29,9 @@ class Candidate:
     rpm, tpm: requests and tokens that it takes a minute; None for any number.
     context: input tokens that its model takes; None where that is unknown.
     lacks: capabilities that its model is known not to have ("supports_vision").
+    client_patterns: what `tag_regex` finds clients by, in their `User-Agent` headers.
     tag_filtering: what the group says about it; None where it says nothing.
+    fails_open: whether its group disregards tags that would leave nobody.
     cooldown_time: seconds; None for the general one.
     allowed_fails, allowed_by_kind: failures a minute that don't cool it, None for the general rule.
     """
@@ -43,7 +46,9 @@ class Candidate:
     context: int | None
     lacks: frozenset[str]
     tags: frozenset[str]
+    client_patterns: tuple[re.Pattern[str], ...]
     tag_filtering: bool | None
+    fails_open: bool
     cooldown_time: float | None
     allowed_fails: int | None
     allowed_by_kind: Counts
@@ -84,7 +89,9 @@ def candidate(
         context=facts.get("max_input_tokens"),
         lacks=frozenset(name for name, value in facts.items() if value is False),
         tags=frozenset(deployment.tags),
+        client_patterns=tuple(map(re.compile, params.get("tag_regex") or ())),
         tag_filtering=info.get("enable_tag_filtering"),
+        fails_open=bool(info.get("allow_fail_open")),
         cooldown_time=_first(None, info.get("cooldown_time"), params.get("cooldown_time")),
         allowed_fails=info.get("allowed_fails"),
         allowed_by_kind=counts(as_mapping(info.get("allowed_fails_policy")), ALLOWED_FAILS),

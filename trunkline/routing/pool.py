@@ -13,7 +13,7 @@ from .capabilities import needed
 from .configured import configured
 from .health import MINUTE, Health
 from .prompt_size import MOST_BYTES, USUAL_BYTES, text_bytes
-from .tags import tagged
+from .tags import Asked, tagged
 
 Candidates = tuple[Candidate, ...]
 
@@ -25,6 +25,8 @@ _MANY_PROMPTS = frozenset({"embeddings", "moderations", "rerank"})
 class Filters:
     """Which filters the configuration turns on.
 
+    tags_match_any: one tag in common is enough.
+    tags_prefix: what marks tags that are meant for routing.
     limits: `rpm` and `tpm` are limits, not only weights.
     informed: also those in `model_info`, which are no weights.
     pre_call: requests that a model is known not to take don't go there.
@@ -32,6 +34,7 @@ class Filters:
 
     tags: bool = False
     tags_match_any: bool = True
+    tags_prefix: str = ""
     limits: bool = False
     informed: bool = False
     pre_call: bool = False
@@ -45,6 +48,7 @@ class Filters:
         return cls(
             tags=router.enable_tag_filtering,
             tags_match_any=router.tag_filtering_match_any,
+            tags_prefix=router.tag_routing_prefix,
             limits=strict or pre_call,
             informed=strict,
             pre_call=pre_call,
@@ -101,12 +105,18 @@ class Pool:
         return self.usable
 
     def _by_tags(self, left: Candidates, call: Call) -> Candidates:
-        left = tagged(left, call.tags, self._filters.tags_match_any)
+        filters = self._filters
+        asked = Asked.of(
+            call.tags,
+            call.headers.get("user-agent", ""),
+            prefix=filters.tags_prefix,
+            match_any=filters.tags_match_any,
+        )
+        left = tagged(left, asked)
         if not left:
+            what = f"a request with the tags {list(call.tags)}" if call.tags else "this client"
             raise PermissionDenied(
-                f"No deployment of the {self._group} may serve a request with the tags "
-                f"{list(call.tags)}.",
-                param="tags",
+                f"No deployment of the {self._group} may serve {what}.", param="tags"
             )
         return left
 

@@ -23,7 +23,6 @@ LATER: Mapping[str, frozenset[str]] = {
         guardrail_list health_check_ignore_transient_errors health_check_staleness_threshold
         ignore_invalid_deployments model_group_affinity_config
         plugins polling_interval router_general_settings routing_groups set_verbose
-        tag_routing_prefix
         """.split()
     ),
     "litellm_settings": frozenset(

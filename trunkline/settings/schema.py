@@ -33,6 +33,7 @@ from .values import (
     Mapping,
     Name,
     Number,
+    Patterns,
     Seconds,
     StrategyArgs,
     Text,
@@ -105,6 +106,7 @@ class ProviderParams(Section):
     max_parallel_requests: Count | None = None
     cooldown_time: Seconds | None = None
     tags: Texts | None = None
+    tag_regex: Patterns | None = None
     extra_headers: Headers | None = None
     headers: Headers | None = None
     extra_body: Mapping | None = None
@@ -181,6 +183,7 @@ class ModelInfo(Section):
     rpm: Count | None = None
     tpm: Count | None = None
     enable_tag_filtering: Flag | None = None
+    allow_fail_open: Flag | None = None
     cooldown_time: Seconds | None = None
     allowed_fails: Count | None = None
     allowed_fails_policy: AllowedFailsPolicy | None = None
@@ -301,6 +304,7 @@ class RouterSettings(Section):
     model_group_alias: dict[str, Alias] = Field(default_factory=dict)
     enable_tag_filtering: Flag = False
     tag_filtering_match_any: Flag = True
+    tag_routing_prefix: Text = ""
     enable_pre_call_checks: Flag = False
     default_max_parallel_requests: Count | None = None
 

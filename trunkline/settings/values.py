@@ -6,6 +6,7 @@ Numbers and switches may be written as text (`timeout: "30"`), as environment va
 from __future__ import annotations
 
 import math
+import re
 import ssl
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -124,6 +125,16 @@ def _texts(value: Any) -> list[str]:
     return items
 
 
+def _patterns(value: Any) -> list[str]:
+    patterns = _texts(value)
+    for pattern in patterns:
+        try:
+            re.compile(pattern)
+        except (re.error, OverflowError, RecursionError):
+            raise expected("a list of regular expressions") from None
+    return patterns
+
+
 def _text_or_texts(value: Any) -> str | list[str]:
     if isinstance(value, str):
         return value
@@ -198,6 +209,7 @@ Dollars = Annotated[float, PlainValidator(_number("a number of dollars", 0))]
 Amount = Annotated[float, PlainValidator(_number("a number that isn't negative", 0))]
 Whole = Annotated[int, PlainValidator(_whole("a whole number", None))]
 Count = Annotated[int, PlainValidator(_whole("a whole number that isn't negative"))]
+Patterns = Annotated[list[str], PlainValidator(_patterns)]
 Texts = Annotated[list[str], PlainValidator(_texts)]
 TextOrTexts = Annotated[str | list[str], PlainValidator(_text_or_texts)]
 Mapping = Annotated[dict[str, Any], PlainValidator(_mapping)]
