@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import os
@@ -15,6 +16,7 @@ from .access.identity import Authenticator
 from .api.http import Receive, Scope, Send
 from .api.surface import Surface
 from .call import Deployment
+from .deadline import Alarms
 from .gateway import Gateway, Serving
 from .live.snapshot import build_snapshot
 from .operations import OPERATIONS
@@ -27,7 +29,7 @@ from .providers.secrets import secrets_of
 from .routing.health import Health
 from .routing.router import build_router
 from .routing.strategies import STRATEGIES
-from .settings import Settings
+from .settings import Settings, addresses
 from .settings.schema import LitellmSettings
 from .telemetry.metrics import build_metrics
 
@@ -51,7 +53,7 @@ class Application:
         general = self._settings.general_settings
         found = {general.master_key or ""}
         for endpoint in general.pass_through_endpoints:
-            found.update(endpoint.headers.values())
+            found.update(endpoint.headers.values(), addresses.secrets_of(endpoint.target))
         return found.union(*map(secrets_of, self._snapshot.everything))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -80,7 +82,8 @@ class Application:
     async def _start(self) -> Surface:
         self._session = _session(self._settings)
         settings, snapshot = self._settings, self._snapshot
-        direct = DirectLane(self._session)
+        alarms = Alarms(asyncio.get_running_loop())
+        direct = DirectLane(self._session, alarms)
         router = build_router(settings, snapshot, Health(), random.Random())
         serving = Serving(
             snapshot=snapshot,
@@ -93,7 +96,7 @@ class Application:
             heartbeat=settings.general_settings.stream_heartbeat_seconds,
         )
         limit = settings.general_settings.max_request_size_mb
-        self._surface = Surface(Gateway(serving), self._session, int(limit * MEBIBYTE))
+        self._surface = Surface(Gateway(serving), self._session, alarms, int(limit * MEBIBYTE))
         if any(_needs_litellm(deployment) for deployment in snapshot.everything):
             self._litellm.warm()
         _settle_memory()

@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 
 import pytest
 
+from trunkline.providers import catalog
+from trunkline.settings import credentials
 from trunkline.settings.price_map import PriceMap, facts_of
 from trunkline.settings.providers import ENDPOINT_HOSTS, PROVIDERS, split_model
 
@@ -139,6 +141,11 @@ def test_facts_are_those_of_litellm(litellm: Any) -> None:
         theirs = litellm.model_cost[name]
         assert found[name]["input_cost_per_token"] == theirs["input_cost_per_token"]
         assert found[name]["max_input_tokens"] == theirs["max_input_tokens"]
+
+
+def test_providers_whose_keys_go_in_a_header_of_their_own_are_known() -> None:
+    others = {name for name, row in catalog.PROVIDERS.items() if row.auth != "authorization"}
+    assert others == credentials.OTHER_HEADER
 
 
 def test_the_maps_example_entry_is_no_model() -> None:

@@ -194,7 +194,9 @@ def tag_of(deployment: Deployment) -> str:
         if name in _IDENTITY or name.startswith(_IDENTITY_PREFIXES)
     }
     text = json.dumps(
-        [deployment.provider, place.base, place.key, identity], sort_keys=True, default=str
+        [deployment.provider, place.base, place.key or place.authorization, identity],
+        sort_keys=True,
+        default=str,
     )
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:8]
 

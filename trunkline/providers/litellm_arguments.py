@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from ..call import Call, Deployment, Timeouts, Upload, Wire
+from .target import Location, location
 
 MODEL_FUNCTIONS = frozenset(
     """
@@ -62,6 +63,14 @@ _STORING = frozenset({"openai", "azure"})
 _READ_BASE_MODEL = frozenset({"aimage_generation"})
 """Functions that look for `base_model` beside `model_info` and not inside it."""
 
+_WANTING_A_KEY = frozenset(
+    """
+    anthropic azure azure_text custom_openai gemini litellm_proxy openai perplexity
+    text-completion-openai
+    """.split()
+)
+"""Providers whose clients in LiteLLM don't start without a key, and send another header first."""
+
 _USAGE_STREAMS = frozenset({"acompletion", "atext_completion"})
 
 _TAKE_OPEN_FILES = frozenset(
@@ -90,6 +99,10 @@ def arguments(
     named |= {name: value for name, value in _fields(call).items() if name not in _IGNORED}
     named.pop("model", None)
     named |= _addressed(call, deployment, provider)
+    place = location(deployment)
+    if place.authorization:
+        named |= _of_address(place, provider, named)
+        named.pop("base_url", None)
     named["timeout"] = timeouts.idle if call.stream else timeouts.total
     if provider not in _REFUSING_MAX_RETRIES:
         named["max_retries"] = 0
@@ -187,6 +200,13 @@ def _addressed(call: Call, deployment: Deployment, provider: str) -> dict[str, A
     else:
         named = {"model": deployment.model}
     return named | _model_info(function, deployment)
+
+
+def _of_address(place: Location, provider: str, named: Mapping[str, Any]) -> dict[str, Any]:
+    """Arguments for an address with a user and a password, which LiteLLM's clients don't take."""
+    headers = {**(named.get("extra_headers") or {}), "Authorization": place.authorization}
+    key = place.key or ("none" if provider in _WANTING_A_KEY else None)
+    return {"api_base": place.base, "extra_headers": headers} | ({"api_key": key} if key else {})
 
 
 def _model_info(function: str, deployment: Deployment) -> dict[str, Any]:

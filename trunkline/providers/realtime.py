@@ -10,7 +10,6 @@ import asyncio
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import aiohttp
 from yarl import URL
@@ -19,6 +18,7 @@ from ..call import Deployment, Wire
 from . import failures
 from .catalog import PROVIDERS
 from .mock_lane import is_mock
+from .target import location
 
 LARGEST_MESSAGE = 16 * 1024 * 1024
 """Bytes; OpenAI takes up to 15 MiB of audio in one event."""
@@ -36,10 +36,12 @@ class Session:
     """What a client asks for.
 
     query: parameters to hand on, without the model. beta: whether it speaks the beta's events.
+    secret: the provider's own secret for the client, to ask with instead of our key.
     """
 
     query: Sequence[tuple[str, str]]
     beta: bool = False
+    secret: str = ""
 
 
 def takes_sessions(deployment: Deployment) -> bool:
@@ -61,7 +63,7 @@ async def connect(
         async with asyncio.timeout(seconds):
             return await http.ws_connect(
                 url,
-                headers=_headers(deployment, session),
+                headers=headers_of(deployment, session),
                 heartbeat=PING_SECONDS,
                 max_msg_size=LARGEST_MESSAGE,
                 timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
@@ -77,48 +79,44 @@ async def connect(
         raise failures.unreachable(error) from error
 
 
-def url_of(
-    deployment: Deployment, session: Session, environ: Mapping[str, str] = os.environ
-) -> URL:
+def url_of(deployment: Deployment, session: Session) -> URL:
     """The address of a session; http in the scheme is what aiohttp upgrades from."""
-    provider = PROVIDERS[deployment.provider]
     params = deployment.params
-    base = _first(
-        params.get("api_base"),
-        params.get("base_url"),
-        *(environ.get(name) for name in provider.base_env),
-        provider.base,
-    )
-    base = base.replace("wss://", "https://", 1).replace("ws://", "http://", 1).rstrip("/")
+    base = base_of(deployment)
     model = [] if _PATHLESS_INTENT in session.query else [("model", deployment.upstream_model)]
-    if deployment.provider != "azure":
-        return URL(f"{base}/realtime").with_query([*model, *session.query])
-    root = base.partition("/openai")[0]
     protocol = str(params.get("realtime_protocol") or ("beta" if session.beta else "GA"))
-    if protocol.upper() in {"GA", "V1"}:
-        return URL(f"{root}/openai/v1/realtime").with_query([*model, *session.query])
+    if deployment.provider != "azure" or protocol.upper() in {"GA", "V1"}:
+        return URL(f"{base}/realtime").with_query([*model, *session.query])
     version = str(
-        params.get("api_version") or environ.get("AZURE_API_VERSION") or "2024-10-01-preview"
+        params.get("api_version") or os.environ.get("AZURE_API_VERSION") or "2024-10-01-preview"
     )
     asked = [("api-version", version), ("deployment", deployment.upstream_model)]
-    return URL(f"{root}/openai/realtime").with_query([*asked, *session.query])
+    older = base.removesuffix("/v1")
+    return URL(f"{older}/realtime").with_query([*asked, *session.query])
 
 
-def _headers(
-    deployment: Deployment, session: Session, environ: Mapping[str, str] = os.environ
-) -> dict[str, str]:
+def base_of(deployment: Deployment) -> str:
+    """The base URL of a deployment's realtime API, whose scheme is that of HTTP."""
+    base = location(deployment).base or ""
+    base = base.replace("wss://", "https://", 1).replace("ws://", "http://", 1)
+    return base if deployment.provider != "azure" else f"{base.partition('/openai')[0]}/openai/v1"
+
+
+def headers_of(deployment: Deployment, session: Session) -> dict[str, str]:
+    """The headers with which a deployment is asked for a session."""
     provider = PROVIDERS[deployment.provider]
     params = deployment.params
     headers = dict([BETA]) if session.beta else {}
-    key = _first(params.get("api_key"), *(environ.get(name) for name in provider.key_env))
-    if key:
-        headers[provider.auth] = f"Bearer {key}" if provider.auth == "authorization" else key
+    if session.secret:
+        return headers | {"authorization": f"Bearer {session.secret}"}
+    place = location(deployment)
+    if place.key:
+        bearer = provider.auth == "authorization"
+        headers[provider.auth] = f"Bearer {place.key}" if bearer else place.key
     elif params.get("azure_ad_token"):
         headers["authorization"] = f"Bearer {params['azure_ad_token']}"
+    if place.authorization:
+        headers["authorization"] = place.authorization
     for extra in (params.get("headers"), params.get("extra_headers")):
         headers |= {str(name).lower(): str(value) for name, value in (extra or {}).items()}
     return headers
-
-
-def _first(*values: Any) -> str:
-    return next((str(value) for value in values if value), "")

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..call import Deployment
+from ..settings import addresses
 
 _SECRET_NAME = re.compile(
     r"key|token|secret|password|passwd|credential|authorization|cookie|signature|connection_string",
@@ -24,6 +25,7 @@ def secrets_of(deployment: Deployment) -> tuple[str, ...]:
     """
     found = set(_of_mapping(deployment.params))
     found |= {value for name, value in os.environ.items() if _is_secret(name) and len(value) > 7}
+    found.update(*map(addresses.secrets_of, os.environ.values()))
     return tuple(found)
 
 
@@ -32,8 +34,8 @@ def _of_mapping(held: Mapping[str, Any], *, all_of_it: bool = False) -> Iterator
         secret = all_of_it or _is_secret(name)
         if isinstance(value, Mapping):
             yield from _of_mapping(value, all_of_it=secret or name in _HEADERS)
-        elif isinstance(value, str) and secret:
-            yield value
+        elif isinstance(value, str):
+            yield from (value,) if secret else addresses.secrets_of(value)
 
 
 def _is_secret(name: str) -> bool:

@@ -12,6 +12,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from ..call import Call, Deployment, Headers, Operation
+from ..settings.addresses import authorization, one_of_both, secrets_of, without_user
 from .catalog import PROVIDERS, Conversion, Provider
 from .traits import traits
 
@@ -47,10 +48,16 @@ _NONE: frozenset[str] = frozenset()
 
 @dataclass(frozen=True, slots=True)
 class Location:
-    """A provider's server, and the key for it; both None where they are not known."""
+    """A provider's server and the key for it, each None where it is not known.
+
+    authorization: the header that the address's user and password make; None where it has none.
+    secrets: the key, and what is secret of the address.
+    """
 
     base: str | None
     key: str | None
+    authorization: str | None = None
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +106,7 @@ def target_of(deployment: Deployment, operation: Operation) -> Target | None:
     if provider is None or not _speaks(provider, operation) or not _is_plain(deployment):
         return None
     place = location(deployment)
-    if not place.base or not (place.key or provider.keyless):
+    if not place.base or not (place.key or place.authorization or provider.keyless):
         return None
     if not _is_root(place.base, provider, operation):
         return None
@@ -120,12 +127,12 @@ def target_of(deployment: Deployment, operation: Operation) -> Target | None:
         root=root,
         path=path,
         query=query,
-        headers=_headers(provider, deployment.params, operation, place.key),
+        headers=_headers(provider, deployment.params, operation, place),
         defaults=defaults,
         model=deployment.upstream_model,
         fields=fields,
         traits=_NONE.union(*(each.traits for each in conversions)),
-        secrets=(place.key,) if place.key else (),
+        secrets=place.secrets,
     )
 
 
@@ -177,11 +184,16 @@ def location(deployment: Deployment) -> Location:
     provider = PROVIDERS.get(deployment.provider)
     params = deployment.params
     base = _first(params.get("api_base"), params.get("base_url"))
-    key = _first(params.get("api_key"))
+    stated = key = _first(params.get("api_key")) or ""
     if provider is not None:
         base = base or _first(*_environ(provider.base_env), provider.base)
-        key = key or _first(*_environ(provider.key_env))
-    return Location(base.rstrip("/") if base else None, key)
+        key = stated or _first(*_environ(provider.key_env)) or ""
+    base = base or ""
+    header = authorization(base)
+    if provider is None or provider.auth == "authorization":
+        key, header = one_of_both(stated, key, header)
+    secrets = tuple(filter(None, (key, *secrets_of(base))))
+    return Location(without_user(base).rstrip("/") or None, key or None, header or None, secrets)
 
 
 def _root(
@@ -207,14 +219,17 @@ def _url(text: str, query: Headers) -> URL:
 
 
 def _headers(
-    provider: Provider, params: Mapping[str, Any], operation: Operation, key: str | None
+    provider: Provider, params: Mapping[str, Any], operation: Operation, place: Location
 ) -> CIMultiDict[str]:
     headers = CIMultiDict(provider.headers)
     headers["content-type"] = "application/json"
     if operation.family in provider.in_beta:
         headers["openai-beta"] = "assistants=v2"
-    if key:
-        headers[provider.auth] = f"Bearer {key}" if provider.auth == "authorization" else key
+    if place.key:
+        bearer = provider.auth == "authorization"
+        headers[provider.auth] = f"Bearer {place.key}" if bearer else place.key
+    if place.authorization:
+        headers["authorization"] = place.authorization
     for name, variables in provider.header_env.items():
         if value := _first(*_environ(variables)):
             headers[name] = value

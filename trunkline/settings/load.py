@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..errors import ConfigError
-from . import includes, problems, references
+from . import credentials, includes, problems, references
 from .document import Node, Path
 from .environment import Resolver
 from .notices import ignored, is_later
@@ -41,7 +41,11 @@ def load(path: pathlib.Path, environ: Mapping[str, str]) -> Settings:
     resolver.missing.clear()
     root = resolver.resolve(written)
     assert root is not None
-    faults = [*_vital(resolver), *references.problems_of(root)]
+    faults = [
+        *_vital(resolver),
+        *references.problems_of(root),
+        *credentials.problems_of(root),
+    ]
     try:
         settings = Settings.model_validate(_data(root, resolver.environ))
     except ValidationError as error:

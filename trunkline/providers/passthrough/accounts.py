@@ -9,6 +9,7 @@ from typing import Any
 
 from ...call import Deployment
 from ...errors import NoDeployment, NotFound
+from ...settings.addresses import authorization, one_of_both, without_user
 from ..mock_lane import is_mock
 from . import aws, vertex
 from .table import Origin, PassThrough
@@ -22,6 +23,7 @@ class Account:
     """Where a provider's server is, and who we are there.
 
     key: the key to send, user: a name that goes with it; empty where there is none.
+    authorization: the header that the server's address itself asks for; "" where it doesn't.
     params: the deployment's parameters; empty for the environment's account.
     """
 
@@ -29,6 +31,7 @@ class Account:
     key: str = ""
     user: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
+    authorization: str = ""
 
 
 def lends(row: PassThrough, deployment: Deployment) -> bool:
@@ -50,16 +53,20 @@ def account_of(
     origin = next((each for each in row.origins if each.paths.fullmatch(path)), None)
     if origin is None:
         raise NotFound(f"There is nothing at /{row.name}{path}.", code="unknown_url")
-    key = _first(params.get("api_key"), *(environ.get(name) for name in row.key_env))
-    if not (key or row.keyless or row.signer):
-        raise _unconfigured(row, row.key_env)
     base = _configured_base(row, origin, params, environ)
+    stated = _first(params.get("api_key"))
+    key = stated or _first(*(environ.get(name) for name in row.key_env))
+    header = "" if row.signer else authorization(base)
+    if row.auth[0] == "authorization":
+        key, header = one_of_both(stated, key, header)
+    if not (key or header or row.keyless or row.signer):
+        raise _unconfigured(row, row.key_env)
     if not base:
         base = _NAME.sub(_filler(row, path, params, environ), origin.base)
     if not base:
         raise _unconfigured(row, origin.env)
     user = environ.get(row.user_env, "") if row.user_env else ""
-    return Account(base, key, user, params)
+    return Account(without_user(base), key, user, params, header)
 
 
 def first_account(

@@ -13,6 +13,7 @@ from urllib.parse import urlencode
 
 from multidict import CIMultiDict
 
+from ...settings.addresses import authorization, without_user
 from ...settings.schema import PassThroughEndpoint
 from .destination import append
 from .request import Outgoing
@@ -88,16 +89,22 @@ def _endpoint(entry: PassThroughEndpoint, environ: Mapping[str, str]) -> Endpoin
     key_header = headers.pop(_KEY_HEADER, "")
     return Endpoint(
         path="/" + entry.path.strip("/"),
-        target=entry.target,
+        target=without_user(entry.target),
         methods=frozenset(method.upper() for method in entry.methods or METHODS),
         subpaths=entry.include_subpath,
         auth=entry.auth,
-        headers=_headers(headers, environ),
+        headers={**_of_user(entry.target), **_headers(headers, environ)},
         forwards=entry.forward_headers,
         query=entry.default_query_params,
         key_header=key_header.lower(),
         timeout=entry.timeout,
     )
+
+
+def _of_user(target: str) -> dict[str, str]:
+    """The header that a target's user and password make."""
+    header = authorization(target)
+    return {"authorization": header} if header else {}
 
 
 def _headers(headers: Mapping[str, str], environ: Mapping[str, str]) -> dict[str, str]:

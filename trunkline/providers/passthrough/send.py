@@ -134,6 +134,8 @@ async def prepare(
         pair = f"{account.user or account.key}:{account.key if account.user else ''}"
         basic = base64.b64encode(pair.encode()).decode()
         request.headers[header] = form.format(key=account.key, basic=basic)
+    if account.authorization:
+        request.headers["authorization"] = account.authorization
 
 
 def name_model(row: PassThrough, path: str, deployment: Deployment) -> str:
