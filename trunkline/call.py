@@ -10,7 +10,8 @@ Usage        what a call consumed
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Mapping
+import os
+from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -20,6 +21,9 @@ from .errors import ProviderError
 
 Headers = list[tuple[str, str]]
 """Header names in lower case with their values, in the order in which they are sent."""
+
+IDS_AT_ONCE = 128
+"""Call ids that are drawn together."""
 
 
 class Wire(StrEnum):
@@ -254,3 +258,15 @@ class Answer:
     headers: Headers
     body: bytes = b""
     chunks: AsyncIterator[bytes] | None = None
+
+
+def call_ids() -> Iterator[str]:
+    """Call ids without end: 32 hexadecimal digits each, 128 random bits.
+
+    They are drawn many at once, as asking the system for each takes up to 25 µs. A process that is
+    forked must make its own iterator, or it gives out the ids of its parent.
+    """
+    while True:
+        digits = os.urandom(16 * IDS_AT_ONCE).hex()
+        for start in range(0, len(digits), 32):
+            yield digits[start : start + 32]

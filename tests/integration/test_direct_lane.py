@@ -40,6 +40,7 @@ from tests.fakes import (
 from tests.support.gateway import free_port
 from tests.support.parity import Request, deployment, request
 from trunkline.call import Answer, Call, Deployment, Timeouts
+from trunkline.deadline import Alarms
 from trunkline.errors import ErrorKind, ProviderError
 from trunkline.providers.direct import LARGEST_REFUSAL, DirectLane
 
@@ -62,7 +63,7 @@ def openai(fakes) -> FakeOpenAI:
 async def lane() -> AsyncIterator[DirectLane]:
     jar = aiohttp.DummyCookieJar()
     async with aiohttp.ClientSession(cookie_jar=jar) as session:
-        yield DirectLane(session, largest_answer=8 * MEBIBYTE)
+        yield DirectLane(session, Alarms(asyncio.get_running_loop()), largest_answer=8 * MEBIBYTE)
 
 
 @pytest.fixture
@@ -355,7 +356,7 @@ async def test_a_deployments_parameters_are_defaults_and_headers(lane, tmp_path,
     ids=repr,
 )
 def test_a_deployment_that_asks_for_litellms_handling_is_not_direct(tmp_path, openai, params):
-    lane = DirectLane(None)  # type: ignore[arg-type]
+    lane = DirectLane(None, None)  # type: ignore[arg-type]
     assert not lane.takes(CHAT.call(), of(tmp_path, openai, **params))
     assert lane.takes(CHAT.call(), of(tmp_path, openai))
 

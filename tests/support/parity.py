@@ -23,6 +23,7 @@ from tests.fakes import FakeProvider, Recorded
 from trunkline.api.multipart import NO_FORM, Form, form_of
 from trunkline.api.requests import read_call
 from trunkline.call import Call, Deployment, Operation, Timeouts
+from trunkline.deadline import Alarms
 from trunkline.errors import ProviderError
 from trunkline.live.snapshot import build_snapshot
 from trunkline.operations import OPERATIONS
@@ -83,7 +84,7 @@ class Lanes:
     """Both lanes, over one connection pool."""
 
     def __init__(self, session: aiohttp.ClientSession) -> None:
-        self.direct = DirectLane(session)
+        self.direct = DirectLane(session, Alarms(asyncio.get_running_loop()))
         self.litellm = LitellmLane()
 
 

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
 from typing import Any
 
 from ..call import Headers
-from ..deadline import Deadline
+from ..deadline import Alarm, Alarms, Deadline
 from ..errors import GatewayError, RequestTimeout, RequestTooLarge
 
 Scope = MutableMapping[str, Any]
@@ -21,7 +21,7 @@ BODY_SECONDS = 60.0
 """The longest that a client may pause while it sends its body."""
 LINGER_SECONDS = 20.0
 """How long the rest of a refused body is listened to."""
-WATCH_AFTER_SECONDS = 0.1
+WATCH_AFTER_SECONDS = 0.2
 HEARTBEAT = b": keep-alive\n\n"
 
 
@@ -42,7 +42,7 @@ def header_map(scope: Scope) -> dict[str, str]:
     return {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
 
 
-async def read_body(receive: Receive, limit: int) -> bytes:
+async def read_body(receive: Receive, limit: int, alarms: Alarms) -> bytes:
     """The whole body, of at most `limit` bytes.
 
     Raises RequestTooLarge, RequestTimeout, ClientGone.
@@ -55,7 +55,7 @@ async def read_body(receive: Receive, limit: int) -> bytes:
         return body
     parts: list[bytes] = []
     size = 0
-    deadline = Deadline(BODY_SECONDS)
+    deadline = Deadline(alarms, BODY_SECONDS)
     try:
         while True:
             if message["type"] == "http.disconnect":
@@ -84,17 +84,24 @@ class Incoming:
 
     Closing a connection while its client still sends resets it, and the client never reads the
     answer. So what was refused is listened to, for a while.
+
+    A body that is as long as its stated length is whole, and nothing more is waited for: servers
+    tell of the end in a message of its own.
     """
 
-    __slots__ = ("_receive", "more")
+    __slots__ = ("_left", "_receive", "more")
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, scope: Scope) -> None:
         self._receive = receive
+        self._left = _stated_length(scope)
         self.more = True
 
     async def __call__(self) -> Message:
         message = await self._receive()
         self.more = message.get("more_body", False)
+        if self.more and self._left is not None:
+            self._left -= len(message["body"])
+            self.more = message["more_body"] = self._left > 0
         return message
 
     async def linger(self) -> None:
@@ -103,6 +110,13 @@ class Incoming:
             async with asyncio.timeout(LINGER_SECONDS):
                 while self.more:
                     await self()
+
+
+def _stated_length(scope: Scope) -> int | None:
+    for name, value in scope["headers"]:
+        if name == b"content-length":
+            return int(value) if value.isdigit() else None
+    return None
 
 
 def too_large(limit: int) -> RequestTooLarge:
@@ -118,22 +132,24 @@ class CancelledWhenGone:
     Most calls are over before it is worth looking, so looking starts after a moment.
     """
 
-    __slots__ = ("_gone", "_receive", "_task", "_timer", "_watch")
+    __slots__ = ("_alarm", "_alarms", "_gone", "_receive", "_task", "_watch")
 
-    def __init__(self, receive: Receive) -> None:
+    def __init__(self, receive: Receive, alarms: Alarms) -> None:
         self._receive = receive
+        self._alarms = alarms
+        self._alarm: Alarm | None = None
         self._gone = False
         self._watch: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> None:
-        self._task = asyncio.current_task()
-        loop = asyncio.get_running_loop()
-        self._timer = loop.call_later(WATCH_AFTER_SECONDS, self._look)
+        self._task = asyncio.current_task(self._alarms.loop)
+        self._alarm = self._alarms.after(WATCH_AFTER_SECONDS, self._look)
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: object
     ) -> None:
-        self._timer.cancel()
+        if self._alarm is not None:
+            self._alarm.cancel()
         if self._watch is not None:
             self._watch.cancel()
         if self._gone and isinstance(error, asyncio.CancelledError):
@@ -142,7 +158,7 @@ class CancelledWhenGone:
             raise ClientGone from None
 
     def _look(self) -> None:
-        self._watch = asyncio.get_running_loop().create_task(self._wait())
+        self._watch = self._alarms.loop.create_task(self._wait())
 
     async def _wait(self) -> None:
         while (await self._receive())["type"] != "http.disconnect":

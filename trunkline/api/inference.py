@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import time
 from collections.abc import Mapping
 from functools import partial
 
 from ..access.identity import credential
-from ..call import Answer, Call, Operation, Upload
+from ..call import Answer, Call, Operation, Upload, call_ids
+from ..deadline import Alarms
 from ..errors import GatewayError, internal_error
 from ..gateway import Gateway
 from . import errors
@@ -36,10 +36,12 @@ log = logging.getLogger("trunkline.api")
 class Inference:
     """Reads a call, asks the gateway, writes the answer."""
 
-    def __init__(self, gateway: Gateway, body_limit: int) -> None:
+    def __init__(self, gateway: Gateway, alarms: Alarms, body_limit: int) -> None:
         self._gateway = gateway
+        self._alarms = alarms
         self._body_limit = body_limit
         self._headers = AnswerHeaders()
+        self._call_ids = call_ids()
 
     async def __call__(
         self,
@@ -50,7 +52,7 @@ class Inference:
         send: Send,
     ) -> None:
         started = time.monotonic()
-        call_id = os.urandom(16).hex()
+        call_id = next(self._call_ids)
         call: Call | None = None
         uploads: tuple[Upload, ...] = ()
         try:
@@ -59,7 +61,8 @@ class Inference:
             if operation.body == "multipart" and is_form(headers):
                 body, form = b"", await read_form(receive, headers, self._body_limit)
             else:
-                body, form = await read_body(receive, self._body_limit), NO_FORM
+                body = await read_body(receive, self._body_limit, self._alarms)
+                form = NO_FORM
             uploads = form.uploads
             call = read_call(
                 call_id, started, operation, path, scope["query_string"], headers, body, form
@@ -79,7 +82,7 @@ class Inference:
                 upload.file.close()
 
     async def _answer(self, call: Call, receive: Receive, send: Send) -> None:
-        async with CancelledWhenGone(receive):
+        async with CancelledWhenGone(receive, self._alarms):
             answer = await self._gateway.answer(call)
             serving = self._gateway.serving
             headers = encode(answer.headers) + self._headers.of(call, serving.snapshot)

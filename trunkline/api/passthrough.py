@@ -24,6 +24,7 @@ import aiohttp
 from .. import json_text
 from ..access.identity import credential
 from ..call import Call, Deployment, Headers, Operation, Timeouts, Wire
+from ..deadline import Alarms
 from ..errors import ErrorKind, GatewayError, MethodNotAllowed, NotFound, internal_error
 from ..gateway import Gateway
 from ..live.snapshot import Snapshot
@@ -71,9 +72,16 @@ class Match:
 class PassThroughs:
     """Passes requests on."""
 
-    def __init__(self, gateway: Gateway, session: aiohttp.ClientSession, body_limit: int) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        session: aiohttp.ClientSession,
+        alarms: Alarms,
+        body_limit: int,
+    ) -> None:
         self._gateway = gateway
         self._session = session
+        self._alarms = alarms
         self._body_limit = body_limit
         self._endpoints: tuple[Endpoint, ...] = ()
         self._of: Snapshot | None = None
@@ -99,7 +107,14 @@ class PassThroughs:
 
     async def __call__(self, match: Match, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = _Exchange(
-            self._gateway, self._session, self._body_limit, match, scope, receive, send
+            self._gateway,
+            self._session,
+            self._alarms,
+            self._body_limit,
+            match,
+            scope,
+            receive,
+            send,
         )
         try:
             await exchange.run()
@@ -125,6 +140,7 @@ class _Exchange:
         self,
         gateway: Gateway,
         session: aiohttp.ClientSession,
+        alarms: Alarms,
         body_limit: int,
         match: Match,
         scope: Scope,
@@ -135,6 +151,7 @@ class _Exchange:
         self.answering = False
         self._gateway = gateway
         self._session = session
+        self._alarms = alarms
         self._body_limit = body_limit
         self._match = match
         self._scope = scope
@@ -174,7 +191,11 @@ class _Exchange:
         key = self._key()
         self._gateway.authenticate(key)
         whole = row.signer == "aws" or bool(_JSON.match(self._headers.get("content-type", "")))
-        body = await read_body(self._receive, self._body_limit) if whole else self._body()
+        body: bytes | Upload
+        if whole:
+            body = await read_body(self._receive, self._body_limit, self._alarms)
+        else:
+            body = self._body()
         request = self._outgoing(key, body)
         fields = _fields(body)
         group = self._group(row, request.path, fields)
@@ -310,7 +331,7 @@ class _Exchange:
     def _watched(self) -> contextlib.AbstractAsyncContextManager[None]:
         """Ends the exchange when the client has gone; while it uploads, the upload notices."""
         if self._upload is None:
-            return CancelledWhenGone(self._receive)
+            return CancelledWhenGone(self._receive, self._alarms)
         return contextlib.nullcontext()
 
     async def _sent(self, request: Outgoing, seconds: float) -> aiohttp.ClientResponse:
@@ -340,7 +361,7 @@ class _Exchange:
             seconds=seconds,
         )
         if self._upload is not None and self._upload.ended:
-            async with CancelledWhenGone(self._receive):
+            async with CancelledWhenGone(self._receive, self._alarms):
                 await sending
         else:
             await sending

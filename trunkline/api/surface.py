@@ -15,6 +15,7 @@ from starlette.routing import Match
 
 from .. import __version__
 from ..call import Wire
+from ..deadline import Alarms
 from ..errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound, internal_error
 from ..gateway import Gateway
 from ..operations import OPERATIONS
@@ -31,15 +32,21 @@ log = logging.getLogger("trunkline.api")
 class Surface:
     """Hands each request to what answers it."""
 
-    def __init__(self, gateway: Gateway, session: aiohttp.ClientSession, body_limit: int) -> None:
+    def __init__(
+        self,
+        gateway: Gateway,
+        session: aiohttp.ClientSession,
+        alarms: Alarms,
+        body_limit: int,
+    ) -> None:
         self._routes = RouteTable(OPERATIONS)
-        self._inference = Inference(gateway, body_limit)
-        self._passthroughs = PassThroughs(gateway, session, body_limit)
+        self._inference = Inference(gateway, alarms, body_limit)
+        self._passthroughs = PassThroughs(gateway, session, alarms, body_limit)
         self._realtime = Realtime(gateway, session)
         self._others = _others(gateway)
 
     async def http(self, scope: Scope, receive: Receive, send: Send) -> None:
-        body = Incoming(receive)
+        body = Incoming(receive, scope)
         await self._answer(scope, body, send)
         if body.more:
             await body.linger()

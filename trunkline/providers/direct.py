@@ -15,7 +15,7 @@ import aiohttp
 
 from .. import json_text
 from ..call import Answer, Call, Deployment, Operation, Timeouts, Wire
-from ..deadline import Deadline
+from ..deadline import Alarms, Deadline
 from ..errors import ProviderError
 from . import failures
 from .forms import FormBody
@@ -65,9 +65,14 @@ class DirectLane:
     name = "direct"
 
     def __init__(
-        self, session: aiohttp.ClientSession, *, largest_answer: int = LARGEST_ANSWER
+        self,
+        session: aiohttp.ClientSession,
+        alarms: Alarms,
+        *,
+        largest_answer: int = LARGEST_ANSWER,
     ) -> None:
         self._session = session
+        self._alarms = alarms
         self._largest_answer = largest_answer
         self._targets: dict[tuple[Deployment, str], Target | None] = {}
 
@@ -82,7 +87,7 @@ class DirectLane:
         assert target is not None
         exchange = _Exchange(call, deployment, target, timeouts)
         response: aiohttp.ClientResponse | None = None
-        deadline = Deadline(timeouts.total)
+        deadline = Deadline(self._alarms, timeouts.total)
         try:
             response = await exchange.begin(self._session)
             return await exchange.answer(response, self._largest_answer)
