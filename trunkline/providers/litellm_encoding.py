@@ -12,7 +12,7 @@ from typing import Any
 from .. import json_text
 from ..call import Call, Headers
 from . import failures
-from .usage import read_object
+from .usage import read_answer, read_object
 
 JSON = ("content-type", "application/json")
 EVENTS = ("content-type", "text/event-stream")
@@ -45,14 +45,15 @@ def encode(call: Call, result: Any) -> tuple[Headers, bytes]:
             return [("content-type", kind), *headers], text.encode()
     if isinstance(result, bytes):
         return [("content-type", _kind_of_bytes(call)), *headers], result
-    decoded = plain(result)
-    read_object(call.operation.usage, decoded, call.usage)
     if hasattr(result, "model_dump_json"):
-        return [JSON, *headers], result.model_dump_json(by_alias=True, warnings=False).encode()
-    if isinstance(decoded, str):
-        return [("content-type", "text/plain; charset=utf-8"), *headers], decoded.encode()
-    if decoded is None or isinstance(decoded, dict | list | bool | int | float):
-        return [JSON, *headers], json_text.dumps(decoded)
+        body = result.model_dump_json(by_alias=True, warnings=False).encode()
+        read_answer(call.operation.usage, body, call.usage)
+        return [JSON, *headers], body
+    if isinstance(result, str):
+        return [("content-type", "text/plain; charset=utf-8"), *headers], result.encode()
+    if result is None or isinstance(result, dict | list | bool | int | float):
+        read_object(call.operation.usage, result, call.usage)
+        return [JSON, *headers], json_text.dumps(result)
     raise failures.malformed(f"it is of an unknown kind ({type(result).__name__})")
 
 

@@ -19,7 +19,7 @@ from operator import attrgetter
 from typing import Any
 
 from ..errors import ErrorKind
-from . import failures, litellm_logs, litellm_stand_ins
+from . import failures, litellm_logs, litellm_openai, litellm_stand_ins
 
 log = logging.getLogger(__name__)
 
@@ -182,7 +182,7 @@ def _import(settings: Mapping[str, Any]) -> Sdk:
     logging_class = import_module("litellm.litellm_core_utils.litellm_logging").Logging
     for name in _IMPORTED_IN_CALLS:
         import_module(name)
-    litellm_stand_ins.lighten_openai()
+    litellm_openai.shorten()
 
     litellm.telemetry = False
     litellm.suppress_debug_info = True

@@ -4,16 +4,12 @@ LiteLLM's streams of Anthropic Messages and generateContent log what they carrie
 and import it for that in the middle of a call: 40 MB, seconds in which no other call proceeds, and
 packages that only the proxy needs. Nothing is logged here, so these take the place of the two
 modules through which the streams reach it.
-
-OpenAI's SDK walks through each chat by its type annotations, in search of fields that Python spells
-unlike JSON. What comes from a client is JSON already, and the walk is a fifth of a call's time.
 """
 
 from __future__ import annotations
 
 import sys
 from collections.abc import AsyncIterator
-from importlib import import_module
 from types import ModuleType
 from typing import Any
 
@@ -49,17 +45,6 @@ def install() -> None:
     """Puts the stand-ins in place, unless LiteLLM's own modules are already imported."""
     _install("streaming_handler", PassThroughStreamingHandler=_StreamingHandler)
     _install("success_handler", PassThroughEndpointLogging=_SuccessHandler)
-
-
-def lighten_openai() -> None:
-    """Sends chats through OpenAI's SDK as they are; call it once LiteLLM is imported."""
-    utils = import_module("openai._utils")
-    chats = import_module("openai.resources.chat.completions.completions")
-
-    async def as_they_are(data: dict[str, Any], annotation: object) -> dict[str, Any]:
-        return {name: value for name, value in data.items() if utils.is_given(value)}
-
-    vars(chats)["async_maybe_transform"] = as_they_are
 
 
 def _install(name: str, **members: Any) -> None:
