@@ -229,6 +229,8 @@ def _first(holder: Mapping[str, Any], *names: str) -> int | None:
     """The first figure that is given; an explicit zero is one."""
     for name in names:
         value = holder.get(name)
+        if value is None:
+            continue
         if type(value) is int and 0 <= value < LARGEST_FIGURE:
             return value
         if _is_number(value) and 0 <= value < LARGEST_FIGURE and value == int(value):
