@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import gc
 import os
 import signal
 import sys
@@ -66,6 +67,8 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
         after_in_parent=partial(signal.pthread_sigmask, signal.SIG_UNBLOCK, ENDS),
         after_in_child=_settle_worker,
     )
+    # Workers share the memory of what is imported by now, as long as no collection touches it.
+    gc.freeze()
     counts = metrics.share(settings.litellm_settings) if workers > 1 else None
     try:
         server.serve(target_loader=partial(_load, settings))
