@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ..errors import AuthenticationFailed
+from .client_secrets import ClientSecret, seal, unseal
 
 CREDENTIAL_HEADERS = (
     "x-litellm-api-key",  # LiteLLM's, whose clients may need the others for the provider
@@ -46,6 +47,7 @@ class Authenticator:
 
     def __init__(self, master_key: str | None) -> None:
         self._master = master_key.encode() if master_key else None
+        self._key = master_key or ""
 
     @property
     def required(self) -> bool:
@@ -67,3 +69,14 @@ class Authenticator:
         if not hmac.compare_digest(key.encode("utf-8", "surrogateescape"), self._master):
             raise AuthenticationFailed("The API key is not valid.", code="invalid_api_key")
         return MASTER
+
+    def issue(self, secret: ClientSecret) -> str:
+        """A secret of ours for a provider's, to be handed to a client."""
+        return seal(secret, self._key)
+
+    def redeem(self, key: str | None) -> ClientSecret | None:
+        """What a secret of ours stands for; None for any other credential.
+
+        Raises AuthenticationFailed for one that has expired.
+        """
+        return unseal(key, self._key)

@@ -17,6 +17,7 @@ from ..call import Operation, Wire
 from ..operations import OPERATIONS
 from ..providers.passthrough.endpoints import METHODS
 from ..providers.passthrough.table import ROWS, PassThrough
+from . import realtime_http
 
 Schema = dict[str, Any]
 
@@ -89,7 +90,7 @@ def document(app: FastAPI) -> Schema:
     """The document; not to be changed. app: serves what isn't in the tables."""
     whole = dict(app.openapi())
     paths: dict[str, Schema] = {path: _own(item) for path, item in whole["paths"].items()}
-    for operation in OPERATIONS:
+    for operation in (*OPERATIONS, *realtime_http.OPERATIONS):
         for number, path in enumerate(operation.paths):
             item = paths.setdefault(_plain(path), {})
             item[operation.method.lower()] = _described(operation, path, number)

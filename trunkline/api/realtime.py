@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
@@ -13,10 +13,12 @@ from urllib.parse import parse_qsl
 import aiohttp
 
 from .. import json_text
+from ..access.client_secrets import ClientSecret
 from ..access.identity import credential
-from ..call import Call, Deployment, Operation, Timeouts, Usage, Wire
+from ..call import Call, Deployment, Headers, Operation, Timeouts, Usage, Wire
 from ..errors import GatewayError, InvalidRequest, ProviderError
 from ..gateway import Gateway
+from ..live.snapshot import Snapshot
 from ..providers import failures
 from ..providers.realtime import BETA, Session, connect, takes_sessions
 from . import errors
@@ -58,37 +60,46 @@ class Realtime:
         try:
             headers = header_map(scope)
             protocols = scope.get("subprotocols") or []
-            self._gateway.authenticate(credential(headers) or _key_in(protocols))
-            call = _call(call_id, scope)
-            self._check(call)
+            secret = self._let_in(credential(headers) or _key_in(protocols))
+            call = _call(call_id, scope, secret)
+            fits = suiting(secret)
+            check(self._gateway.serving.snapshot, call.group, fits)
         except GatewayError as error:
             await refuse(scope, send, error)
             return
-        session = Session(tuple(call.query), beta=_speaks_beta(headers, protocols))
+        session = Session(
+            tuple(call.query),
+            beta=_speaks_beta(headers, protocols),
+            secret=secret.value if secret else "",
+        )
         try:
-            await self._converse(call, session, protocols, receive, send)
+            await self._converse(call, session, fits, protocols, receive, send)
         except GatewayError as error:
             log.warning("realtime session failed: %s", error.message, extra={"call_id": call_id})
         except Exception:
             log.exception("realtime session failed", extra={"call_id": call_id})
             raise
 
-    def _check(self, call: Call) -> None:
-        found = self._gateway.serving.snapshot.resolve(call.group)
-        if found and not any(map(takes_sessions, found)):
-            raise InvalidRequest(
-                f"The model '{call.group}' takes no realtime sessions.",
-                param="model",
-                code="unsupported_model",
-            )
+    def _let_in(self, key: str | None) -> ClientSecret | None:
+        """The secret that a client has in place of our key. Raises AuthenticationFailed."""
+        secret = self._gateway.serving.authenticator.redeem(key)
+        if secret is None:
+            self._gateway.authenticate(key)
+        return secret
 
     async def _converse(
-        self, call: Call, session: Session, protocols: list[str], receive: Receive, send: Send
+        self,
+        call: Call,
+        session: Session,
+        fits: Callable[[Deployment], bool],
+        protocols: list[str],
+        receive: Receive,
+        send: Send,
     ) -> None:
         connecting = partial(self._connect, session)
         accepted = False
         try:
-            async with self._gateway.reach(call, connecting, suits=takes_sessions) as reached:
+            async with self._gateway.reach(call, connecting, suits=fits) as reached:
                 await _accept(send, protocols, call)
                 accepted = True
                 async with reached.connection as provider:
@@ -123,18 +134,54 @@ async def refuse(scope: Scope, send: Send, error: GatewayError) -> None:
     await send({"type": "websocket.http.response.body", "body": body})
 
 
-def _call(call_id: str, scope: Scope) -> Call:
-    query = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+def suiting(secret: ClientSecret | None) -> Callable[[Deployment], bool]:
+    """Whether a deployment can take a session; with a secret, only the one that gave it."""
+    if secret is None:
+        return takes_sessions
+    gave = secret.deployment
+    return lambda deployment: deployment.id == gave and takes_sessions(deployment)
+
+
+def check(snapshot: Snapshot, group: str, fits: Callable[[Deployment], bool]) -> None:
+    """Raises InvalidRequest for a model that none of its deployments can hold a session with."""
+    found = snapshot.resolve(group)
+    if found and not any(map(fits, found)):
+        raise InvalidRequest(
+            f"The model '{group}' takes no realtime sessions.",
+            param="model",
+            code="unsupported_model",
+        )
+
+
+def query_of(scope: Scope) -> Headers:
+    """The parameters of a request's query."""
+    return parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True)
+
+
+def handed_on(query: Headers) -> Headers:
+    """Those that are the provider's."""
+    return [(name, value) for name, value in query if name not in _NOT_HANDED_ON]
+
+
+def _call(call_id: str, scope: Scope, secret: ClientSecret | None) -> Call:
+    query = query_of(scope)
     named = dict(query)
-    group = named.get("model") or named.get("deployment")
+    group = secret.group if secret else named.get("model") or named.get("deployment")
     if not group:
         raise InvalidRequest(
             "Missing required parameter: 'model'.",
             param="model",
             code="missing_required_parameter",
         )
-    handed_on = [(name, value) for name, value in query if name not in _NOT_HANDED_ON]
-    return Call(call_id, OPERATION, group, {}, time.monotonic(), query=handed_on)
+    return Call(
+        call_id,
+        OPERATION,
+        group,
+        {},
+        time.monotonic(),
+        query=handed_on(query),
+        fallback_groups=() if secret else None,
+    )
 
 
 async def _accept(send: Send, protocols: list[str], call: Call) -> None:

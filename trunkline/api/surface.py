@@ -19,11 +19,22 @@ from ..deadline import Alarms
 from ..errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound, internal_error
 from ..gateway import Gateway
 from ..operations import OPERATIONS
-from . import about, errors, health, metrics, models, openapi, realtime, search_tools
+from . import (
+    about,
+    errors,
+    health,
+    metrics,
+    models,
+    openapi,
+    realtime,
+    realtime_http,
+    search_tools,
+)
 from .http import Incoming, Receive, Scope, Send, encode, send_answer
 from .inference import Inference
 from .passthrough import PassThroughs
 from .realtime import Realtime
+from .realtime_http import RealtimeHttp
 from .routes import RouteTable
 
 log = logging.getLogger("trunkline.api")
@@ -43,6 +54,7 @@ class Surface:
         self._inference = Inference(gateway, alarms, body_limit)
         self._passthroughs = PassThroughs(gateway, session, alarms, body_limit)
         self._realtime = Realtime(gateway, session)
+        self._realtime_http = RealtimeHttp(gateway, session, alarms, body_limit)
         self._others = _others(gateway)
 
     async def http(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -59,6 +71,8 @@ class Surface:
             refused = error
         if found is not None:
             await self._inference(*found, scope, receive, send)
+        elif operation := realtime_http.BY_PATH.get(scope["path"]):
+            await self._realtime_http(operation, scope, receive, send)
         elif passed := self._passthroughs.match(scope):
             await self._passthroughs(passed, scope, receive, send)
         elif refused is not None and not self._other_takes(scope):
