@@ -3,6 +3,7 @@
 Operation    a kind of call, one row of the table in `operations.py`
 Deployment   one entry of `model_list` or `search_tools`, ready to be called
 Call         one request of a client, from the door to the answer
+StandIn      a model group that is asked where another has failed
 Attempt      one try of a call on one deployment
 Answer       what goes back to the client: bytes, or chunks as they arrive
 Usage        what a call consumed
@@ -11,7 +12,7 @@ Usage        what a call consumed
 from __future__ import annotations
 
 import os
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
@@ -195,6 +196,20 @@ class Attempt:
         return (self.ended or self.started) - self.started
 
 
+@dataclass(frozen=True, slots=True)
+class StandIn:
+    """A model group that is asked in the place of one that failed.
+
+    fields: fields of the request's body that take the place of the client's.
+    timeout, num_retries: as in `Call`; None where the call's own hold.
+    """
+
+    group: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+    timeout: float | None = None
+    num_retries: int | None = None
+
+
 @dataclass(slots=True)
 class Call:
     """One request of a client.
@@ -212,7 +227,8 @@ class Call:
     stream: whether the client asked for a stream.
     timeout: seconds that the client allows, from its request; None for the configured one.
     num_retries: retries that the client asks for, from its request.
-    fallback_groups: groups that the client names to fall back to; None for the configured ones.
+    fallback_groups: what stands in for which group, as the client says; `*` for all that aren't
+        named, and nothing for no fallback at all. None for the configured ones.
     provider: LiteLLM's name of the provider that the client asks for; empty for any.
     account: the provider's account that holds the objects which the request names (see
         `providers/affinity.py`); empty for any.
@@ -235,7 +251,7 @@ class Call:
     timeout: float | None = None
     num_retries: int | None = None
     tags: tuple[str, ...] = ()
-    fallback_groups: tuple[str, ...] | None = None
+    fallback_groups: Mapping[str, Sequence[StandIn]] | None = None
     provider: str = ""
     account: str = ""
     attempts: list[Attempt] = field(default_factory=list)

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -18,12 +17,13 @@ from functools import partial
 from typing import Generic, TypeVar
 
 from .access.identity import Authenticator, Principal
-from .call import Answer, Attempt, Call, Deployment, Timeouts
+from .call import Answer, Attempt, Call, Deployment, StandIn, Timeouts
 from .errors import GatewayError, NotFound, ProviderError, internal_error
 from .live.snapshot import Snapshot
 from .providers import failures
 from .providers.affinity import Accounts
 from .providers.lanes import Lanes
+from .routing.fallbacks import Substitutes
 from .routing.policy import RoutingPolicy
 from .routing.router import Router
 from .telemetry.metrics import Metrics
@@ -124,11 +124,10 @@ async def _first_answer(
     attempt: Callable[[Serving, Call, Deployment], Awaitable[Result]],
 ) -> Result:
     """The first attempt that succeeds, over the groups that the call may fall back to."""
-    groups = deque([call.group])
-    asked = {call.group}
+    group = call.group
+    substitutes: Substitutes | None = None
     cause: GatewayError | None = None
     while True:
-        group = groups.popleft()
         candidates = resolve(group)
         try:
             answer = await _ask_group(serving, call, group, candidates, attempt)
@@ -136,27 +135,30 @@ async def _first_answer(
             if cause is not None:
                 serving.metrics.fell_back(resolve(call.group), candidates, cause, succeeded=False)
             cause = cause or error
-            fresh = [name for name in _following(serving, call, group, error) if name not in asked]
-            asked.update(fresh)
-            groups.extendleft(reversed(fresh))
-            if not groups or call.fallbacks >= serving.policy.max_fallbacks:
+            substitutes = substitutes or Substitutes(call)
+            substitutes.add(_following(serving, call, group, error))
+            more = call.fallbacks < serving.policy.max_fallbacks
+            following = substitutes.next() if more else None
+            if following is None:
                 error.attempts = [
                     _report(tried, tried.error) for tried in call.attempts if tried.error
                 ]
                 raise
             call.fallbacks += 1
+            group = following
         else:
             if cause is not None:
                 serving.metrics.fell_back(resolve(call.group), candidates, cause, succeeded=True)
             return answer
 
 
-def _following(serving: Serving, call: Call, group: str, error: GatewayError) -> Sequence[str]:
-    """The groups that may stand in, of which those of the configuration may be of another kind."""
+def _following(serving: Serving, call: Call, group: str, error: GatewayError) -> Sequence[StandIn]:
+    """Who may stand in, of whom those of the configuration may be of another kind."""
+    found = serving.policy.fallbacks(group, error, call.fallback_groups)
     if call.fallback_groups is not None:
-        return call.fallback_groups
+        return found
     known = serving.snapshot.resolver(call.operation)
-    return [name for name in serving.policy.fallbacks(group, error) if known(name)]
+    return [each for each in found if known(each.group)]
 
 
 async def _ask_group(

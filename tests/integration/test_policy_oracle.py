@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import random
 from contextlib import suppress
+from copy import deepcopy
 from types import ModuleType
 from typing import Any
 
@@ -14,6 +15,8 @@ from hypothesis import settings as examples
 from hypothesis import strategies as st
 
 from tests.support.routing import call, deployment, fail, failure, router, settings
+from trunkline.api.client_fallbacks import read_fallbacks
+from trunkline.call import StandIn
 from trunkline.errors import ErrorKind, PermissionDenied
 from trunkline.routing.policy import RoutingPolicy
 
@@ -154,10 +157,13 @@ async def test_an_attempt_has_as_much_time_as_litellm_gives_it(
 
 
 models = st.sampled_from(["a", "b", "openai/a"])
+mappings = st.fixed_dictionaries(
+    {"model": models}, optional={"temperature": st.integers(0, 1), "num_retries": st.just(0)}
+)
 lists = st.lists(
     st.dictionaries(
         st.one_of(models, st.just("*")),
-        st.lists(models, min_size=1, max_size=3),
+        st.lists(st.one_of(models, mappings), min_size=1, max_size=3),
         min_size=1,
         max_size=1,
     ),
@@ -177,9 +183,9 @@ lists = st.lists(
 )
 async def test_the_groups_that_stand_in_are_litellms(
     oracle: ModuleType,
-    general: list[dict[str, list[str]]],
-    context: list[dict[str, list[str]]],
-    content: list[dict[str, list[str]]],
+    general: list[dict[str, list[Any]]],
+    context: list[dict[str, list[Any]]],
+    content: list[dict[str, list[Any]]],
     group: str,
     kind: ErrorKind,
 ) -> None:
@@ -189,8 +195,47 @@ async def test_the_groups_that_stand_in_are_litellms(
         "content_policy_fallbacks": content,
     }
     policy = RoutingPolicy.from_settings(settings(configuration))
-    theirs = await oracle.fallbacks(configuration, group, kind)
-    assert policy.fallbacks(group, failure(kind)) == theirs
+    theirs = await oracle.fallbacks(deepcopy(configuration), group, kind)
+    assert_asked(policy.fallbacks(group, failure(kind)), theirs)
+
+
+@pytest.mark.criterion("R14.3")
+@few
+@given(
+    lists,
+    st.one_of(
+        st.lists(models, min_size=1, max_size=3),
+        st.lists(mappings, min_size=1, max_size=3),
+        st.lists(
+            st.dictionaries(models, st.lists(models, min_size=1), min_size=1, max_size=1),
+            min_size=1,
+            unique_by=lambda entry: next(iter(entry)),
+        ),
+    ),
+    models,
+    st.sampled_from([ErrorKind.CONTEXT_WINDOW, ErrorKind.INTERNAL]),
+)
+async def test_the_groups_that_a_request_names_are_asked_as_litellm_asks_them(
+    oracle: ModuleType,
+    context: list[dict[str, list[Any]]],
+    named: list[Any],
+    group: str,
+    kind: ErrorKind,
+) -> None:
+    configuration = {"fallbacks": [{"*": ["z"]}], "context_window_fallbacks": context}
+    policy = RoutingPolicy.from_settings(settings(configuration))
+    theirs = await oracle.fallbacks(deepcopy(configuration), group, kind, fallbacks=deepcopy(named))
+    assert_asked(policy.fallbacks(group, failure(kind), read_fallbacks(named)), theirs)
+
+
+def assert_asked(ours: tuple[StandIn, ...], theirs: list[tuple[str, Any]]) -> None:
+    """The same groups with the same temperature, but for one that LiteLLM lets stay: there, what
+    a fallback sets holds for all that follow it."""
+    assert [each.group for each in ours] == [group for group, _ in theirs]
+    staying = None
+    for each, (_, temperature) in zip(ours, theirs, strict=True):
+        staying = each.fields.get("temperature", staying)
+        assert temperature == staying
 
 
 tags = st.lists(st.sampled_from(["default", "free", "paid", "eu"]), max_size=2, unique=True)

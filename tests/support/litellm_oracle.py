@@ -304,22 +304,22 @@ def timeout(
 
 
 async def fallbacks(
-    configuration: Mapping[str, Any], group: str, kind: ErrorKind
-) -> tuple[str, ...]:
-    """The groups that are asked after `group` has failed, when all fail."""
-    asked: list[str] = []
+    configuration: Mapping[str, Any], group: str, kind: ErrorKind, **request: Any
+) -> list[tuple[str, Any]]:
+    """Who is asked after `group` has failed, when all fail: groups, each with its temperature."""
+    asked: list[tuple[str, Any]] = []
     over = litellm.Router(model_list=[], num_retries=0, max_fallbacks=1, **configuration)
 
     async def fails(*args: Any, **kwargs: Any) -> None:
-        asked.append(kwargs["model"])
+        asked.append((kwargs["model"], kwargs.get("temperature")))
         raise exception(kind if len(asked) == 1 else ErrorKind.INTERNAL)
 
     try:
         await over.async_function_with_fallbacks(
-            original_function=fails, model=group, messages=[], metadata={}, num_retries=0
+            original_function=fails, model=group, messages=[], metadata={}, num_retries=0, **request
         )
     except openai.OpenAIError:
-        return tuple(asked[1:])
+        return asked[1:]
     raise AssertionError("the call did not fail")
 
 

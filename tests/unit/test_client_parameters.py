@@ -9,7 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from trunkline.providers.client_parameters import forbidden_parameter
+from trunkline.api.controls import FIELDS
+from trunkline.settings.client_parameters import forbidden_parameter
+from trunkline.settings.fallbacks import stand_in_of
 
 pytestmark = pytest.mark.criterion("R11.1")
 
@@ -87,3 +89,8 @@ def test_every_parameter_that_litellm_keeps_for_itself_is_refused_or_known_as_ha
     let_through = {name for name in known if forbidden_parameter({name: 1}) is None}
     assert let_through - HARMLESS == set()
     assert known >= HARMLESS - {"additional_drop_params"}
+
+
+@pytest.mark.parametrize("name", sorted(FIELDS))
+def test_no_control_of_a_request_reaches_a_provider_through_a_fallback(name: str) -> None:
+    assert stand_in_of({"model": "m", name: 1, "seed": 1}).fields == {"seed": 1}

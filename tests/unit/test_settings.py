@@ -11,6 +11,7 @@ from typing import Any
 import certifi
 import pytest
 
+from trunkline.call import StandIn
 from trunkline.errors import ConfigError
 from trunkline.routing.strategies import STRATEGIES
 from trunkline.settings import Settings, load
@@ -194,7 +195,7 @@ def test_fallbacks_may_name_groups_aliases_ids_and_what_wildcards_match(
           model_group_alias: {{old: gpt}}
           fallbacks: [{{"{name}": ["{name}"]}}]
         """)
-    assert settings.router_settings.fallbacks == [{name: (name,)}]
+    assert settings.router_settings.fallbacks == [{name: [StandIn(name)]}]
 
 
 def test_fallbacks_for_a_model_hold_whether_or_not_its_provider_is_named(read: Read) -> None:
@@ -461,8 +462,8 @@ def test_no_secret_stands_in_warnings_or_in_how_settings_print(read: Read) -> No
         ("router_settings: {retry_policy: {Timeouts: 3}}", "unknown; it has no effect"),
         ("router_settings: {model_group_retry_policy: {gtp: {}}}", "no model of this name"),
         (
-            "router_settings: {fallbacks: [{gpt: [{model: gpt, temperature: 0}]}]}",
-            "its own parameters aren't supported yet",
+            "router_settings: {fallbacks: [{gpt: [{model: gpt, api_base: 'http://x'}]}]}",
+            "fallbacks[0].gpt[0].api_base: a fallback can't set this; it has no effect",
         ),
     ],
 )

@@ -8,6 +8,7 @@ from typing import Any
 
 from ..call import Call
 from ..errors import InvalidRequest
+from .client_fallbacks import MOST_RETRIES, read_fallbacks
 
 FIELDS = frozenset(
     [
@@ -56,9 +57,9 @@ def _apply(call: Call, taken: Mapping[str, Any]) -> None:
     if taken.get("num_retries") is not None:
         call.num_retries = _count(taken["num_retries"], "num_retries")
     if taken.get("disable_fallbacks") is True:
-        call.fallback_groups = ()
+        call.fallback_groups = {}
     elif taken.get("fallbacks") is not None:
-        call.fallback_groups = _names(taken["fallbacks"], "fallbacks")
+        call.fallback_groups = read_fallbacks(taken["fallbacks"])
     if taken.get("tags") is not None:
         call.tags += _names(taken["tags"], "tags")
     metadata = taken.get("litellm_metadata")
@@ -88,8 +89,9 @@ def _count(value: Any, name: str) -> int:
         count = int(value)
     except (TypeError, ValueError, OverflowError):
         count = -1
-    if isinstance(value, bool) or not 0 <= count <= 100:
-        raise InvalidRequest(f"'{name}' must be a whole number from 0 to 100.", param=name)
+    if isinstance(value, bool) or not 0 <= count <= MOST_RETRIES:
+        message = f"'{name}' must be a whole number from 0 to {MOST_RETRIES}."
+        raise InvalidRequest(message, param=name)
     return count
 
 

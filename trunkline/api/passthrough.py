@@ -228,7 +228,7 @@ class _Exchange:
             started=time.monotonic(),
             headers=self._headers,
             num_retries=None if self._upload is None else 0,
-            fallback_groups=(),
+            fallback_groups={},
         )
         connect = partial(self._connect, row, group, request, fields)
         reaching = self._gateway.reach(call, connect, suits=partial(lends, row))

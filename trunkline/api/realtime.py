@@ -180,7 +180,7 @@ def _call(call_id: str, scope: Scope, secret: ClientSecret | None) -> Call:
         {},
         time.monotonic(),
         query=handed_on(query),
-        fallback_groups=() if secret else None,
+        fallback_groups={} if secret else None,
     )
 
 

@@ -169,7 +169,7 @@ class _Exchange:
         fits = suiting(self._secret)
         check(serving.snapshot, call.group, fits)
         if self._secret is not None:
-            call.fallback_groups = ()
+            call.fallback_groups = {}
         connect = partial(self._ask, asked)
         async with self._gateway.reach(call, connect, suits=fits) as reached:
             answer = reached.connection

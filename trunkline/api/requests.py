@@ -9,7 +9,7 @@ from urllib.parse import parse_qsl
 from .. import json_text
 from ..call import Call, Headers, Operation
 from ..errors import InvalidRequest
-from ..providers.client_parameters import forbidden_parameter
+from ..settings.client_parameters import forbidden_parameter
 from .controls import take_controls
 from .multipart import NO_FORM, Form
 
@@ -71,6 +71,8 @@ def read_call(
         provider=provider,
     )
     take_controls(call)
+    if call.fallback_groups:
+        _check_fallbacks(call, form)
     return call
 
 
@@ -193,6 +195,20 @@ def _check(operation: Operation, fields: Mapping[str, Any], form: Form) -> None:
             )
         if name == "messages":
             _check_messages(fields["messages"])
+
+
+def _check_fallbacks(call: Call, form: Form) -> None:
+    """Whether the request is still one with the fields that a fallback puts in."""
+    for stand_ins in (call.fallback_groups or {}).values():
+        for each in stand_ins:
+            try:
+                _check(call.operation, {**call.body, **each.fields}, form)
+            except InvalidRequest as error:
+                raise InvalidRequest(
+                    f"In 'fallbacks', for '{each.group}': {error.message}",
+                    param="fallbacks",
+                    code=error.code,
+                ) from None
 
 
 def _check_messages(messages: list[Any]) -> None:

@@ -89,7 +89,7 @@ class Accounts:
         if call.operation.model == "own" and call.group and not resolve(call.group):
             call.group = ""
         if call.account or not call.group:
-            call.fallback_groups = ()
+            call.fallback_groups = {}
 
     def candidates(self, call: Call, group: str, resolve: Resolve) -> tuple[Deployment, ...]:
         """The deployments that a call may go to; none where the model is unknown.

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from random import random
 
-from ..call import Call, Deployment, Timeouts
+from ..call import Call, Deployment, StandIn, Timeouts
 from ..errors import ErrorKind, GatewayError, NoDeployment, NotFound, ProviderError
 from ..settings import Settings
 from .configured import as_mapping, configured
 from .error_classes import RETRIES, Counts, counts
-from .fallbacks import Fallbacks
+from .fallbacks import EVERY, Fallbacks
 
 DEFAULT_RETRIES = 2
 DEFAULT_FALLBACKS = 5
@@ -127,20 +127,31 @@ class RoutingPolicy:
             asked = min(FIRST_BACKOFF * 2.0**retry, LONGEST_BACKOFF)
         return max(asked, self.retry_after) + JITTER * self.jitter()
 
-    def fallbacks(self, group: str, error: GatewayError) -> tuple[str, ...]:
-        """The groups to ask instead of `group`, in order.
+    def fallbacks(
+        self,
+        group: str,
+        error: GatewayError,
+        asked: Mapping[str, Sequence[StandIn]] | None = None,
+    ) -> tuple[StandIn, ...]:
+        """Who is asked instead of `group`, in order.
 
         A context-window or content-policy error has a list of its own. As in LiteLLM, the general
         one stands in only where that list isn't configured at all.
+
+        asked: what the request says, in the place of the general list; and of all lists, where it
+            speaks of every group or forbids fallbacks.
         """
+        general = self.general if asked is None else Fallbacks(asked)
+        if asked is not None and (not asked or EVERY in asked):
+            return general.of_group(group)
         if isinstance(error, ProviderError):
             own = {
                 ErrorKind.CONTEXT_WINDOW: self.context_window,
                 ErrorKind.CONTENT_POLICY: self.content_policy,
             }.get(error.kind)
-            return (own or self.general).of_group(group)
+            return (own or general).of_group(group)
         if isinstance(error, NoDeployment | NotFound):
-            return self.general.of_group(group)
+            return general.of_group(group)
         return ()
 
     def timeouts(self, deployment: Deployment, call: Call) -> Timeouts:

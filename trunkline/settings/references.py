@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from ..errors import Place
 from .document import Node, Path, written
-from .fallbacks import EVERY
+from .fallbacks import EVERY, without_effect
 from .problems import Problem, shown
 from .wildcards import WILDCARD, Wildcard, wildcards
 
@@ -91,9 +91,10 @@ def unused(root: Node) -> Iterator[str]:
         if not names.may_fail(group):
             yield f"{node.place(*policies, group)}: there is no model of this name"
     for path, target in _named(root):
-        if target is not None and isinstance(target.value, dict) and len(target.value) > 1:
-            found = target.place(*path)
-            yield f"{found}: only the model is used; its own parameters aren't supported yet"
+        if target is not None and isinstance(target.value, dict):
+            for name in without_effect(target.plain()):
+                place = target.value[name].place(*path, name)
+                yield f"{place}: a fallback can't set this; it has no effect"
 
 
 def _unknown_credentials(root: Node) -> Iterator[Problem]:

@@ -20,7 +20,7 @@ from typing import Annotated, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from .fallbacks import Fallback
+from .fallbacks import Fallback, Fallbacks
 from .values import (
     Amount,
     CertificateFile,
@@ -295,7 +295,7 @@ class RouterSettings(Section):
     cooldown_time: Seconds | None = None
     disable_cooldowns: Flag = False
     fallbacks: list[Fallback] | None = None
-    default_fallbacks: Texts | None = None
+    default_fallbacks: Fallbacks | None = None
     context_window_fallbacks: list[Fallback] | None = None
     content_policy_fallbacks: list[Fallback] | None = None
     max_fallbacks: Count | None = None
@@ -318,7 +318,7 @@ class LitellmSettings(Section):
     cooldown_time: Seconds | None = None
     max_fallbacks: Count | None = None
     fallbacks: list[Fallback] | None = None
-    default_fallbacks: Texts | None = None
+    default_fallbacks: Fallbacks | None = None
     context_window_fallbacks: list[Fallback] | None = None
     content_policy_fallbacks: list[Fallback] | None = None
     drop_params: Flag = False

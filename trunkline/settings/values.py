@@ -189,6 +189,9 @@ def one_of(*names: str) -> PlainValidator:
     return PlainValidator(convert)
 
 
+seconds = _number("a number of seconds", 0)
+count = _whole("a whole number that isn't negative")
+
 _STRATEGY_ARGS: dict[str, Callable[[Any], float]] = {
     "ttl": _number("a number of seconds", 0),
     "lowest_latency_buffer": _number("a number that isn't negative", 0),
@@ -204,11 +207,11 @@ FlagOrAuthorities = Annotated[bool | str, PlainValidator(_flag_or_authorities)]
 CertificateFile = Annotated[str, PlainValidator(_certificate)]
 Flag = Annotated[bool, PlainValidator(_flag)]
 Number = Annotated[float, PlainValidator(_number("a number"))]
-Seconds = Annotated[float, PlainValidator(_number("a number of seconds", 0))]
+Seconds = Annotated[float, PlainValidator(seconds)]
 Dollars = Annotated[float, PlainValidator(_number("a number of dollars", 0))]
 Amount = Annotated[float, PlainValidator(_number("a number that isn't negative", 0))]
 Whole = Annotated[int, PlainValidator(_whole("a whole number", None))]
-Count = Annotated[int, PlainValidator(_whole("a whole number that isn't negative"))]
+Count = Annotated[int, PlainValidator(count)]
 Patterns = Annotated[list[str], PlainValidator(_patterns)]
 Texts = Annotated[list[str], PlainValidator(_texts)]
 TextOrTexts = Annotated[str | list[str], PlainValidator(_text_or_texts)]
