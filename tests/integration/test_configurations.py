@@ -76,8 +76,7 @@ SERVED: dict[str, list[Deployed]] = {
     "azure": [
         Deployed("azure", "our-omni", "AZURE_API_KEY"),
         Deployed("azure", "our-whisper", "AZURE_API_KEY", asking.transcription),
-        # To an application's secret, LiteLLM prefers a key that is in the environment.
-        Deployed("azure", "our-omni", "AZURE_API_KEY"),
+        Deployed("azure", "our-omni", OF_ENTRA),
     ],
     "bedrock": [
         Deployed("bedrock", "us.anthropic.claude-3-5-sonnet-20241022-v2:0", OF_A_ROLE),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import datetime
+import json
 import ssl
 import threading
 from collections.abc import Mapping
@@ -83,14 +84,16 @@ def _xml(asked: Mapping[str, str], result: str) -> Reply:
 class FakeEntra(FakeProvider):
     """Microsoft's login for applications: tokens for a client's id and secret.
 
-    clients: secrets by client id. tokens: what was issued.
+    clients: secrets by client id. tenant: the only one there is; "" for any.
+    tokens: what was issued.
     """
 
     name = "entra"
 
-    def __init__(self, *, clients: Mapping[str, str], **options: Any) -> None:
+    def __init__(self, *, clients: Mapping[str, str], tenant: str = "", **options: Any) -> None:
         super().__init__(**options)
         self.clients = dict(clients)
+        self.tenant = tenant
         self.tokens: list[str] = []
 
     def routes(self) -> list[Route]:
@@ -100,10 +103,13 @@ class FakeEntra(FakeProvider):
             ("POST", "/{tenant}/oauth2/v2.0/token", self._token),
         ]
 
-    def error(self, status: int, message: str = "") -> Reply:
-        return Reply(status, b'{"error": "invalid_client", "error_description": "unknown"}')
+    def error(self, status: int, message: str = "", code: str = "invalid_client") -> Reply:
+        return Reply(status, json.dumps({"error": code, "error_description": message}).encode())
 
     def _described(self, x: Exchange) -> Reply:
+        if self.tenant not in {"", x.path["tenant"]}:
+            reason = f"AADSTS90002: Tenant '{x.path['tenant']}' not found."
+            raise Refused(self.error(400, reason, "invalid_tenant"))
         tenant = f"https://{ENTRA}/{x.path['tenant']}"
         return ok(
             {
@@ -116,7 +122,7 @@ class FakeEntra(FakeProvider):
     def _token(self, x: Exchange) -> Reply:
         form = dict(parse_qsl(x.recorded.body.decode()))
         if self.clients.get(form.get("client_id", "")) != form.get("client_secret"):
-            raise Refused(self.error(401))
+            raise Refused(self.error(401, "AADSTS7000215: Invalid client secret provided."))
         self.tokens.append(self.new_id("entra-token-", 20))
         return ok({"token_type": "Bearer", "expires_in": 3599, "access_token": self.tokens[-1]})
 

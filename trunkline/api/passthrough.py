@@ -29,6 +29,7 @@ from ..errors import ErrorKind, GatewayError, MethodNotAllowed, NotFound, intern
 from ..gateway import Gateway
 from ..live.snapshot import Snapshot
 from ..providers import failures
+from ..providers.environment import ENVIRON
 from ..providers.passthrough.accounts import Account, account_of, first_account, lends
 from ..providers.passthrough.destination import checked, filtered
 from ..providers.passthrough.endpoints import Endpoint, endpoints_of
@@ -101,7 +102,7 @@ class PassThroughs:
         snapshot = self._gateway.serving.snapshot
         if snapshot is not self._of:
             configured = snapshot.settings.general_settings.pass_through_endpoints
-            self._endpoints = endpoints_of(configured, os.environ)
+            self._endpoints = endpoints_of(configured, ENVIRON)
             self._of = snapshot
         return self._endpoints
 
@@ -213,9 +214,9 @@ class _Exchange:
         """The account for a request that names no model group."""
         vertex = self._settings.default_vertex_config.model_dump(exclude_none=True)
         if row.signer == "google" and vertex:
-            return account_of(row, path, os.environ, vertex)
+            return account_of(row, path, ENVIRON, vertex)
         deployments = self._gateway.serving.snapshot.deployments
-        return first_account(row, path, os.environ, deployments)
+        return first_account(row, path, ENVIRON, deployments)
 
     async def _to_group(
         self, row: PassThrough, group: str, request: Outgoing, fields: dict[str, Any]
@@ -263,7 +264,7 @@ class _Exchange:
             headers=request.headers.copy(),
             body=_naming(request.body, fields, group, deployment),
         )
-        await prepare(row, request, account_of(row, request.path, os.environ, deployment.params))
+        await prepare(row, request, account_of(row, request.path, ENVIRON, deployment.params))
         return await self._sent(request, timeouts.total)
 
     def _group(self, row: PassThrough, path: str, fields: Mapping[str, Any]) -> str | None:

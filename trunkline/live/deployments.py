@@ -14,6 +14,9 @@ from ..settings.schema import Credential, ModelEntry, ProviderParams, SearchTool
 
 _ID_CHARACTERS = 32
 _NONE = Credential(credential_name="none")
+
+_AZURE = frozenset({"azure", "azure_ai", "azure_text"})
+_REFRESH = "enable_azure_ad_token_refresh"
 _ROUTING = ("order", "weight", "rpm", "tpm", "max_parallel_requests", "stream_timeout")
 _SEARCH = "search"
 """What LiteLLM's price map calls a provider's search (`tavily/search`)."""
@@ -33,7 +36,9 @@ def deployments_of(settings: Settings, known: Facts) -> Iterator[Deployment]:
         for params in _by_organization({**_given(credential.credential_values), **given}):
             own = entry.model_info.id or _digest(entry.model_name, params)
             identity = _identity(own, used)
-            yield _deployment(entry, params, missing, identity, known)
+            by_machine = settings.litellm_settings.enable_azure_ad_token_refresh
+            made = _deployment(entry, params, missing, identity, known)
+            yield _of_machine(made) if by_machine else made
 
 
 def search_tools_of(settings: Settings, taken: Iterable[str]) -> Iterator[Deployment]:
@@ -76,6 +81,13 @@ def _deployment(
             entry.litellm_params, rpm=entry.rpm, tpm=entry.tpm, order=entry.model_info.order
         ),
     )
+
+
+def _of_machine(deployment: Deployment) -> Deployment:
+    """The deployment with the machine's own identity, where it is Azure's and has no key."""
+    if deployment.provider not in _AZURE or deployment.params.get("api_key"):
+        return deployment
+    return replace(deployment, params={**deployment.params, _REFRESH: True})
 
 
 def _search_tool(entry: SearchTool, params: dict[str, Any], identity: str) -> Deployment:

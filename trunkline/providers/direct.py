@@ -17,7 +17,7 @@ from .. import json_text
 from ..call import Answer, Call, Deployment, Operation, Timeouts, Wire
 from ..deadline import Alarms, Deadline
 from ..errors import ProviderError
-from . import failures
+from . import entra, failures
 from .forms import FormBody
 from .sse import FrameBuffer, StreamWatcher
 from .target import Target, target_of
@@ -136,6 +136,9 @@ class _Exchange:
         if passed:
             headers = headers.copy()
             headers.update(passed)
+        if target.tokens is not None:
+            headers = headers.copy()
+            headers["authorization"] = await entra.authorization("azure", target.tokens)
         data: Any = None
         if call.form:
             data = form = FormBody(call, self._fields())

@@ -30,7 +30,7 @@ _LOCAL = frozenset(
     mock_tool_calls mock_timeout mock_delay model_info use_in_pass_through max_budget
     budget_duration configurable_clientside_auth_params default_api_key_rpm_limit
     default_api_key_tpm_limit cache caching_groups guardrails tiered_pricing search_provider
-    max_file_size_mb keepalive_seconds litellm_credential_name
+    max_file_size_mb keepalive_seconds litellm_credential_name enable_azure_ad_token_refresh
     """.split()
 )
 """Parameters of a deployment that say how the gateway uses it."""

@@ -1,19 +1,59 @@
-"""Azure's transcriptions under the version of its API that the deployment names.
+"""What LiteLLM is told for Azure beside a deployment's parameters: as whom to ask, and how.
 
-LiteLLM asks for them under the version of the environment, or its default, whatever the deployment
-says. It takes a client of OpenAI's SDK instead, and that one holds the version.
+Transcriptions: LiteLLM asks for them under the version of the environment, or its default, whatever
+the deployment says. It takes a client of OpenAI's SDK instead, and that one holds the version.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from ..call import Deployment
+from . import entra
+from .environment import AZURE_KEYS, AZURE_TOKENS, first_of, keep_azure_credentials
 from .litellm_sdk import Sdk
 from .target import Location, azure_version, location
 
 _PROVIDERS = frozenset({"azure", "azure_ai"})
+_AS_KEY = re.compile("^a(?:create_file|file_|[a-z]+_fine_tuning)")
+"""Functions of LiteLLM's that take no tokens; in undated versions a token goes where a key does."""
+_KEY_ONLY = re.compile("container")
+"""Those that send a token where only a key may be."""
+_OF_LITELLM = "agents/"
+"""What the names of Foundry's agents begin with; LiteLLM makes their tokens from the parameters."""
+
+
+async def authenticated(
+    deployment: Deployment, provider: str, function: str, named: dict[str, Any]
+) -> dict[str, Any]:
+    """A call's arguments, with which LiteLLM asks Azure with the deployment's own credentials.
+
+    Raises ProviderError when Entra gives no token.
+    """
+    if provider not in AZURE_KEYS:
+        return named
+    keep_azure_credentials()
+    if named.get("api_key"):
+        return named
+    params = deployment.params
+    if not entra.is_stated(provider, params):
+        if key := first_of(AZURE_KEYS[provider]):
+            return {**named, "api_key": key}
+        params = {"azure_ad_token": first_of(AZURE_TOKENS)}
+        if not params["azure_ad_token"]:
+            return named
+    if _KEY_ONLY.search(function):
+        raise entra.refused(provider, "LiteLLM takes nothing but keys for this")
+    if entra.is_federated(params) or deployment.upstream_model.startswith(_OF_LITELLM):
+        return {"azure_ad_token": params.get("azure_ad_token"), **named}
+    tokens = await entra.tokens_of(provider, params)
+    # The others would stand in some requests' bodies.
+    given = {name: value for name, value in named.items() if name not in entra.PARAMETERS}
+    if _AS_KEY.search(function) and not azure_version(deployment)[:1].isdigit():
+        given["api_key"] = tokens()
+    return {**given, "azure_ad_token_provider": tokens}
 
 
 def transcription_arguments(

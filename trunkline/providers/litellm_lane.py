@@ -12,7 +12,7 @@ from . import failures
 from . import litellm_google as google
 from . import litellm_streams as streams
 from .litellm_arguments import arguments, files, has_thought_signatures
-from .litellm_azure import transcription_arguments
+from .litellm_azure import authenticated, transcription_arguments
 from .litellm_counting import counting_arguments
 from .litellm_encoding import EVENTS, encode, kept_headers
 from .litellm_errors import provider_error, reported_error
@@ -110,6 +110,7 @@ class _Attempt:
             named = counting_arguments(sdk, call, self._deployment)
         else:
             named = arguments(call, self._deployment, self._provider, self._timeouts)
+        named = await authenticated(self._deployment, self._provider, function, named)
         if function == "atranscription":
             named |= transcription_arguments(sdk, self._deployment, self._provider, named)
         if call.uploads:

@@ -15,7 +15,7 @@ import aiohttp
 from yarl import URL
 
 from ..call import Deployment, Wire
-from . import failures
+from . import entra, failures
 from .catalog import PROVIDERS
 from .mock_lane import is_mock
 from .target import location
@@ -63,7 +63,7 @@ async def connect(
         async with asyncio.timeout(seconds):
             return await http.ws_connect(
                 url,
-                headers=headers_of(deployment, session),
+                headers=await headers_of(deployment, session),
                 heartbeat=PING_SECONDS,
                 max_msg_size=LARGEST_MESSAGE,
                 timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
@@ -102,8 +102,8 @@ def base_of(deployment: Deployment) -> str:
     return base if deployment.provider != "azure" else f"{base.partition('/openai')[0]}/openai/v1"
 
 
-def headers_of(deployment: Deployment, session: Session) -> dict[str, str]:
-    """The headers with which a deployment is asked for a session."""
+async def headers_of(deployment: Deployment, session: Session) -> dict[str, str]:
+    """The headers with which a deployment is asked for a session. Raises ProviderError."""
     provider = PROVIDERS[deployment.provider]
     params = deployment.params
     headers = dict([BETA]) if session.beta else {}
@@ -113,8 +113,8 @@ def headers_of(deployment: Deployment, session: Session) -> dict[str, str]:
     if place.key:
         bearer = provider.auth == "authorization"
         headers[provider.auth] = f"Bearer {place.key}" if bearer else place.key
-    elif params.get("azure_ad_token"):
-        headers["authorization"] = f"Bearer {params['azure_ad_token']}"
+    elif entra.is_stated(deployment.provider, params):
+        headers["authorization"] = await entra.authorization(deployment.provider, params)
     if place.authorization:
         headers["authorization"] = place.authorization
     for extra in (params.get("headers"), params.get("extra_headers")):

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from ..call import Deployment
 from ..settings import addresses
+from .environment import ENVIRON
 
 _SECRET_NAME = re.compile(
     r"key|token|secret|password|passwd|credential|authorization|cookie|signature|connection_string",
@@ -19,13 +19,18 @@ _HEADERS = frozenset({"headers", "extra_headers"})
 
 
 def secrets_of(deployment: Deployment) -> tuple[str, ...]:
-    """The secret values of a deployment's parameters, and those of the environment.
+    """The secret values of a deployment's parameters, and those of the environment."""
+    return secrets_in(deployment.params)
+
+
+def secrets_in(params: Mapping[str, Any]) -> tuple[str, ...]:
+    """The secret values of parameters, and those of the environment.
 
     Providers' clients fall back on the environment's credentials, so an error may show them too.
     """
-    found = set(_of_mapping(deployment.params))
-    found |= {value for name, value in os.environ.items() if _is_secret(name) and len(value) > 7}
-    found.update(*map(addresses.secrets_of, os.environ.values()))
+    found = set(_of_mapping(params))
+    found |= {value for name, value in ENVIRON.items() if _is_secret(name) and len(value) > 7}
+    found.update(*map(addresses.secrets_of, ENVIRON.values()))
     return tuple(found)
 
 

@@ -12,8 +12,12 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from ..call import Call, Deployment, Headers, Operation
-from ..settings.addresses import authorization, one_of_both, secrets_of, without_user
+from ..settings import addresses
+from ..settings.addresses import authorization, one_of_both, without_user
+from . import entra
 from .catalog import PROVIDERS, Conversion, Provider
+from .environment import ENVIRON
+from .secrets import secrets_of
 from .traits import traits
 
 AZURE_API_VERSION = "2025-02-01-preview"
@@ -70,6 +74,7 @@ class Target:
     headers: of a request with a JSON body; for other bodies but for the content type.
     defaults: fields that a body takes where it has none of its own.
     fields, traits: what LiteLLM converts: a call with any of it can't go this way.
+    tokens: parameters for which Entra gives access tokens, which the requests carry; else None.
     """
 
     provider: Provider
@@ -83,6 +88,7 @@ class Target:
     fields: frozenset[str]
     traits: frozenset[str]
     secrets: tuple[str, ...]
+    tokens: Mapping[str, Any] | None = None
 
     def takes(self, call: Call) -> bool:
         """Whether a call can go this way."""
@@ -106,7 +112,8 @@ def target_of(deployment: Deployment, operation: Operation) -> Target | None:
     if provider is None or not _speaks(provider, operation) or not _is_plain(deployment):
         return None
     place = location(deployment)
-    if not place.base or not (place.key or place.authorization or provider.keyless):
+    tokens = deployment.params if entra.is_stated(deployment.provider, deployment.params) else None
+    if not place.base or not (place.key or place.authorization or tokens or provider.keyless):
         return None
     if not _is_root(place.base, provider, operation):
         return None
@@ -132,7 +139,8 @@ def target_of(deployment: Deployment, operation: Operation) -> Target | None:
         model=deployment.upstream_model,
         fields=fields,
         traits=_NONE.union(*(each.traits for each in conversions)),
-        secrets=place.secrets,
+        secrets=secrets_of(deployment) if tokens else place.secrets,
+        tokens=tokens,
     )
 
 
@@ -150,6 +158,8 @@ def _is_plain(deployment: Deployment) -> bool:
     if deployment.provider == "azure" and not azure_version(deployment)[:1].isdigit():
         return False
     known = CONSUMED | DEFAULTS | {name for name in params if "_cost" in name}
+    if entra.is_stated(deployment.provider, params) and not entra.is_federated(params):
+        known |= entra.PARAMETERS
     return lane != "litellm" and params.keys() <= known and LANE_DECIDING.isdisjoint(params)
 
 
@@ -187,12 +197,13 @@ def location(deployment: Deployment) -> Location:
     stated = key = _first(params.get("api_key")) or ""
     if provider is not None:
         base = base or _first(*_environ(provider.base_env), provider.base)
-        key = stated or _first(*_environ(provider.key_env)) or ""
+        if not entra.is_stated(deployment.provider, params):
+            key = stated or _first(*_environ(provider.key_env)) or ""
     base = base or ""
     header = authorization(base)
     if provider is None or provider.auth == "authorization":
         key, header = one_of_both(stated, key, header)
-    secrets = tuple(filter(None, (key, *secrets_of(base))))
+    secrets = tuple(filter(None, (key, *addresses.secrets_of(base))))
     return Location(without_user(base).rstrip("/") or None, key or None, header or None, secrets)
 
 
@@ -251,7 +262,7 @@ def _defaults(
 
 
 def _environ(names: Iterable[str]) -> list[str | None]:
-    return [os.environ.get(name) for name in names]
+    return [ENVIRON.get(name) for name in names]
 
 
 def _first(*values: Any) -> str | None:

@@ -131,6 +131,7 @@ class ProviderParams(Section):
     aws_session_token: Text | None = None
     vertex_project: Text | None = None
     vertex_location: Text | None = None
+    enable_azure_ad_token_refresh: Flag | None = None
 
 
 class LitellmParams(ProviderParams):
@@ -349,6 +350,7 @@ class LitellmSettings(Section):
     enable_json_schema_validation: Flag | None = None
     use_chat_completions_url_for_anthropic_messages: Flag | None = None
     reasoning_auto_summary: Flag | None = None
+    enable_azure_ad_token_refresh: Flag = False
 
 
 class PassThroughEndpoint(Section):

@@ -10,6 +10,7 @@ from typing import Any
 from ...call import Deployment
 from ...errors import NoDeployment, NotFound
 from ...settings.addresses import authorization, one_of_both, without_user
+from .. import entra
 from ..mock_lane import is_mock
 from . import aws, vertex
 from .table import Origin, PassThrough
@@ -24,6 +25,7 @@ class Account:
 
     key: the key to send, user: a name that goes with it; empty where there is none.
     authorization: the header that the server's address itself asks for; "" where it doesn't.
+    entra: LiteLLM's name of the provider, where Entra's tokens take the place of a key.
     params: the deployment's parameters; empty for the environment's account.
     """
 
@@ -32,6 +34,7 @@ class Account:
     user: str = ""
     params: Mapping[str, Any] = field(default_factory=dict)
     authorization: str = ""
+    entra: str = ""
 
 
 def lends(row: PassThrough, deployment: Deployment) -> bool:
@@ -55,18 +58,20 @@ def account_of(
         raise NotFound(f"There is nothing at /{row.name}{path}.", code="unknown_url")
     base = _configured_base(row, origin, params, environ)
     stated = _first(params.get("api_key"))
-    key = stated or _first(*(environ.get(name) for name in row.key_env))
+    provider = row.providers[0]
+    tokens = provider if entra.is_stated(provider, params) else ""
+    key = stated or ("" if tokens else _first(*(environ.get(name) for name in row.key_env)))
     header = "" if row.signer else authorization(base)
     if row.auth[0] == "authorization":
         key, header = one_of_both(stated, key, header)
-    if not (key or header or row.keyless or row.signer):
+    if not (key or header or tokens or row.keyless or row.signer):
         raise _unconfigured(row, row.key_env)
     if not base:
         base = _NAME.sub(_filler(row, path, params, environ), origin.base)
     if not base:
         raise _unconfigured(row, origin.env)
     user = environ.get(row.user_env, "") if row.user_env else ""
-    return Account(without_user(base), key, user, params, header)
+    return Account(without_user(base), key, user, params, header, tokens)
 
 
 def first_account(

@@ -13,7 +13,7 @@ from multidict import CIMultiDict
 from ...access.identity import CREDENTIAL_HEADERS
 from ...call import Deployment, Headers
 from ...errors import ProviderError
-from .. import failures
+from .. import entra, failures
 from . import aws, vertex
 from .accounts import Account
 from .destination import join
@@ -117,7 +117,7 @@ async def prepare(
     account: Account,
     environ: Mapping[str, str] = os.environ,
 ) -> None:
-    """Gives a request its URL and our credentials. Raises NoDeployment."""
+    """Gives a request its URL and our credentials. Raises NoDeployment and ProviderError."""
     for name, value in row.headers:
         request.headers.setdefault(name, value)
     if row.target:
@@ -129,6 +129,9 @@ async def prepare(
         await aws.sign(request, row.service, account.params, environ)
     elif row.signer == "google" and not account.key:
         await vertex.authorize(request, account.params, environ)
+    elif account.entra:
+        token = await entra.authorization(account.entra, account.params)
+        request.headers["authorization"] = token
     elif account.key:
         header, form = row.auth
         pair = f"{account.user or account.key}:{account.key if account.user else ''}"
