@@ -36,6 +36,7 @@ from ..providers.passthrough.endpoints import Endpoint, endpoints_of
 from ..providers.passthrough.request import Outgoing
 from ..providers.passthrough.send import asked_model, forwarded, name_model, prepare, send
 from ..providers.passthrough.table import BY_PREFIX, PassThrough
+from ..settings.schema import GeneralSettings
 from . import errors
 from .http import (
     CancelledWhenGone,
@@ -162,7 +163,7 @@ class _Exchange:
         self._query = scope["query_string"].decode("latin-1")
         self._upload: Upload | None = None
         self._settings = gateway.serving.snapshot.settings
-        self._patience = self._settings.general_settings.pass_through_request_timeout
+        self._patience = _patience(self._settings.general_settings, match.target)
 
     async def run(self) -> None:
         target = self._match.target
@@ -191,19 +192,22 @@ class _Exchange:
     async def _to_provider(self, row: PassThrough) -> None:
         key = self._key()
         self._gateway.authenticate(key)
-        whole = row.signer == "aws" or bool(_JSON.match(self._headers.get("content-type", "")))
+        json = bool(_JSON.match(self._headers.get("content-type", "")))
+        whole = json or row.signer == "aws" or row.rules is not None
         body: bytes | Upload
         if whole:
             body = await read_body(self._receive, self._body_limit, self._alarms)
         else:
             body = self._body()
         request = self._outgoing(key, body)
+        if row.rules is not None:
+            row.rules.check(request, ENVIRON)
         fields = _fields(body)
         group = self._group(row, request.path, fields)
         async with self._watched():
             if group is None:
                 account = self._account(row, request.path)
-                await prepare(row, request, account)
+                await prepare(row, request, account, self._session)
                 response = await self._sent(request, self._patience)
                 async with _closing(response):
                     await self._relay(response, self._patience)
@@ -264,7 +268,8 @@ class _Exchange:
             headers=request.headers.copy(),
             body=_naming(request.body, fields, group, deployment),
         )
-        await prepare(row, request, account_of(row, request.path, ENVIRON, deployment.params))
+        account = account_of(row, request.path, ENVIRON, deployment.params)
+        await prepare(row, request, account, self._session)
         return await self._sent(request, timeouts.total)
 
     def _group(self, row: PassThrough, path: str, fields: Mapping[str, Any]) -> str | None:
@@ -371,6 +376,13 @@ class _Exchange:
         status, headers, body = errors.render(error, self._match.wire)
         headers += [("x-trunkline-call-id", self.id), ("x-litellm-call-id", self.id)]
         await send_answer(self._send_on, status, encode(headers), body)
+
+
+def _patience(general: GeneralSettings, target: PassThrough | Endpoint) -> float:
+    """Seconds of the longest silence: the target's own where the configuration names none."""
+    stated = "pass_through_request_timeout" in general.model_fields_set
+    own = target.patience if isinstance(target, PassThrough) and not stated else None
+    return own or general.pass_through_request_timeout
 
 
 @contextlib.asynccontextmanager

@@ -110,8 +110,21 @@ def _error_object(outer: dict[str, Any]) -> dict[str, Any]:
     return outer
 
 
+_MESSAGES = (
+    "message",
+    "Message",
+    "detail",
+    "error",
+    "error_message",
+    "errorMessage",
+    "msg",
+    "reason",
+    "title",
+)
+
+
 def _message(error: Mapping[str, Any]) -> str:
-    for key in ("message", "Message", "detail", "error", "error_message", "msg", "reason", "title"):
+    for key in _MESSAGES:
         held = error.get(key)
         if isinstance(held, str) and held.strip():
             return held.strip()

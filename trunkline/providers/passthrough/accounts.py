@@ -13,6 +13,7 @@ from ...settings.addresses import authorization, one_of_both, without_user
 from .. import entra
 from ..mock_lane import is_mock
 from . import aws, vertex
+from .exchange import held
 from .table import Origin, PassThrough
 
 _NOTHING: Mapping[str, Any] = {}
@@ -24,7 +25,8 @@ class Account:
     """Where a provider's server is, and who we are there.
 
     key: the key to send, user: a name that goes with it; empty where there is none.
-    authorization: the header that the server's address itself asks for; "" where it doesn't.
+    authorization: a header that goes before the key's: that which the server's address itself asks
+        for, or a token that needn't be fetched; "" where there is none.
     entra: LiteLLM's name of the provider, where Entra's tokens take the place of a key.
     params: the deployment's parameters; empty for the environment's account.
     """
@@ -64,6 +66,8 @@ def account_of(
     header = "" if row.signer else authorization(base)
     if row.auth[0] == "authorization":
         key, header = one_of_both(stated, key, header)
+    if row.exchange is not None:
+        header = header or held(row.exchange, params, environ)
     if not (key or header or tokens or row.keyless or row.signer):
         raise _unconfigured(row, row.key_env)
     if not base:

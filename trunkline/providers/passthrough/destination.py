@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from urllib.parse import unquote, unquote_plus, urlsplit
+from collections.abc import Callable, Iterable
+from urllib.parse import unquote, unquote_plus, urlencode, urlsplit
 
 from yarl import URL
 
@@ -69,6 +69,13 @@ def filtered(query: str, drop: Callable[[str, str], bool]) -> str:
         if part and not drop(unquote_plus(name), unquote_plus(value)):
             kept.append(part)
     return "&".join(kept)
+
+
+def with_defaults(query: str, default: Iterable[tuple[str, str]]) -> str:
+    """A query string with parameters before it, of which it has none of the name."""
+    given = {part.partition("=")[0] for part in query.split("&")}
+    missing = [(name, value) for name, value in default if name not in given]
+    return "&".join(filter(None, (urlencode(missing), query)))
 
 
 def _refused(what: str) -> InvalidRequest:

@@ -9,13 +9,12 @@ import base64
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
 from multidict import CIMultiDict
 
 from ...settings.addresses import authorization, without_user
 from ...settings.schema import PassThroughEndpoint
-from .destination import append
+from .destination import append, with_defaults
 from .request import Outgoing
 
 METHODS = ("GET", "POST", "PUT", "DELETE", "PATCH")
@@ -70,9 +69,7 @@ class Endpoint:
                 kept.add(name, value)
         kept.update(self.headers)
         request.headers = kept
-        given = {part.partition("=")[0] for part in request.query.split("&")}
-        default = {name: value for name, value in self.query.items() if name not in given}
-        query = "&".join(filter(None, (urlencode(default), request.query)))
+        query = with_defaults(request.query, self.query.items())
         request.url = append(self.target, request.path, query)
 
 

@@ -14,9 +14,9 @@ from ...access.identity import CREDENTIAL_HEADERS
 from ...call import Deployment, Headers
 from ...errors import ProviderError
 from .. import entra, failures
-from . import aws, vertex
+from . import aws, exchange, vertex
 from .accounts import Account
-from .destination import join
+from .destination import join, with_defaults
 from .request import Outgoing
 from .table import PassThrough
 
@@ -115,11 +115,16 @@ async def prepare(
     row: PassThrough,
     request: Outgoing,
     account: Account,
+    session: aiohttp.ClientSession,
     environ: Mapping[str, str] = os.environ,
 ) -> None:
-    """Gives a request its URL and our credentials. Raises NoDeployment and ProviderError."""
+    """Gives a request its URL and our credentials. Raises NoDeployment and ProviderError.
+
+    session: what access tokens are fetched with.
+    """
     for name, value in row.headers:
         request.headers.setdefault(name, value)
+    request.query = with_defaults(request.query, row.query)
     if row.target:
         aws.name_operation(request, row.target)
     if row.signer == "google":
@@ -129,6 +134,10 @@ async def prepare(
         await aws.sign(request, row.service, account.params, environ)
     elif row.signer == "google" and not account.key:
         await vertex.authorize(request, account.params, environ)
+    elif row.exchange is not None and not account.authorization:
+        request.headers["authorization"] = await exchange.authorization(
+            row.exchange, account.key, account.params, environ, session
+        )
     elif account.entra:
         token = await entra.authorization(account.entra, account.params)
         request.headers["authorization"] = token

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ...call import Wire
+from .exchange import Exchange
+from .rules import Rules
 
 ANY = re.compile(r".*", re.DOTALL)
 
@@ -43,11 +45,14 @@ class PassThrough:
     auth: the header that carries the credential, and how it stands there: `{key}`, or `{basic}`
         for name and key in base64; without a name the key is one, without a password.
     keyless: whether the provider may be called without a key.
+    exchange: where the key becomes an access token, which is sent in its place.
     signer: "" for a key in a header, "aws" for SigV4, "google" for OAuth access tokens.
     service: AWS's name of the service that is signed for.
     target: where AWS's JSON protocol is spoken, what precedes the operation in `x-amz-target`.
     wire: the shape of our own errors below the prefix.
-    headers: headers that a request gets where it has none of that name.
+    headers, query: headers and parameters that a request gets where it has none of that name.
+    rules: what may be asked, where that isn't everything.
+    patience: seconds of the longest silence, where the configuration names none.
     model: finds the model in the path.
     group_first: the path's first segment is a model group and does not go on.
     drops: pattern of what a deployment's base URL may end with beyond the provider's base.
@@ -60,11 +65,15 @@ class PassThrough:
     auth: tuple[str, str] = ("authorization", "Bearer {key}")
     user_env: str = ""
     keyless: bool = False
+    exchange: Exchange | None = None
     signer: Literal["", "aws", "google"] = ""
     service: str = ""
     target: str = ""
     wire: Wire = Wire.OPENAI
     headers: tuple[tuple[str, str], ...] = ()
+    query: tuple[tuple[str, str], ...] = ()
+    rules: Rules | None = None
+    patience: float | None = None
     model: re.Pattern[str] | None = None
     group_first: bool = False
     drops: re.Pattern[str] | None = None
@@ -79,6 +88,33 @@ _BEDROCK_AGENTS = re.compile(
     r"|generateQuery|optimize-prompt)(?:/.*)?"
 )
 _AWS_KEYS = ("AWS_BEARER_TOKEN_BEDROCK",)
+
+_IBM = Exchange(
+    "https://iam.cloud.ibm.com/identity/token",
+    ("", "WATSONX_IAM_URL"),
+    form={"grant_type": "urn:ibm:params:oauth:grant-type:apikey", "apikey": "{key}"},
+    headers={"accept": "application/json"},
+    expires=("expiration",),
+    lasts=("expires_in",),
+    held=(("token", "WATSONX_TOKEN", "Bearer"), ("zen_api_key", "WATSONX_ZENAPIKEY", "ZenApiKey")),
+)
+_GIGACHAT = Exchange(
+    "https://ngw.devices.sberbank.ru:9443/api/v2/oauth",
+    ("gigachat_auth_url", "GIGACHAT_AUTH_URL"),
+    form={"scope": "{scope}"},
+    headers={"authorization": "Basic {key}", "rquid": "{uuid}"},
+    scope=("gigachat_scope", "GIGACHAT_SCOPE", "GIGACHAT_API_PERS"),
+    token=("tok", "access_token"),
+    expires=("exp", "expires_at"),
+    held=(("gigachat_access_token", "GIGACHAT_ACCESS_TOKEN", "Bearer"),),
+)
+_TINYFISH = Rules(
+    re.compile(
+        r"POST /v1/automation/run(?:-async|-sse)?|GET /v1/runs/[^/%]+|POST /v1/runs/[^/%]+/cancel"
+    ),
+    frozenset({"use_profile", "profile_id", "use_vault", "credential_item_ids"}),
+    "TINYFISH_ALLOW_AUTHENTICATED_RUNS",
+)
 
 
 def _aws_service(prefix: str, service: str, target: str) -> PassThrough:
@@ -277,6 +313,36 @@ ROWS: tuple[PassThrough, ...] = (
         (Origin("", ("BESPOKE_API_BASE",)),),
         ("BESPOKE_API_KEY",),
         keyless=True,
+    ),
+    PassThrough(
+        ("watsonx",),
+        ("watsonx", "watsonx_text"),
+        (
+            Origin(
+                "",
+                ("WATSONX_API_BASE", "WATSONX_URL", "WX_URL", "WML_URL"),
+                ("api_base", "base_url", "url"),
+            ),
+        ),
+        ("WX_API_KEY", "WATSONX_API_KEY", "WATSONX_APIKEY"),
+        exchange=_IBM,
+        query=(("version", "2024-03-13"),),
+    ),
+    PassThrough(
+        ("gigachat",),
+        ("gigachat",),
+        (Origin("https://gigachat.devices.sberbank.ru/api/v1", ("GIGACHAT_API_BASE",)),),
+        ("GIGACHAT_CREDENTIALS", "GIGACHAT_API_KEY"),
+        exchange=_GIGACHAT,
+    ),
+    PassThrough(
+        ("tinyfish",),
+        ("tinyfish",),
+        (Origin("https://agent.tinyfish.ai", ("TINYFISH_AGENT_API_BASE",), ()),),
+        ("TINYFISH_API_KEY",),
+        auth=("x-api-key", "{key}"),
+        rules=_TINYFISH,
+        patience=1500.0,
     ),
     PassThrough(
         ("langfuse",),
