@@ -57,8 +57,8 @@ def entry(said: dict[tuple[str, str], Any]) -> dict[str, Any]:
     return held
 
 
-def deployment_of(held: dict[str, Any]) -> Deployment:
-    settings = Settings.model_validate({"model_list": [held]})
+def deployment_of(held: dict[str, Any], **router: Any) -> Deployment:
+    settings = Settings.model_validate({"model_list": [held], "router_settings": router})
     [deployment] = build_snapshot(settings, version=1).deployments
     return deployment
 
@@ -85,3 +85,44 @@ async def test_a_setting_holds_where_litellm_lets_it_hold(
     for stream in (False, True):
         seconds = RoutingPolicy().timeouts(ours, call(stream=stream)).total
         assert seconds == (theirs.timeout("d0", stream) or 600.0)
+
+
+some = st.fixed_dictionaries(
+    {},
+    optional={
+        "temperature": st.sampled_from([0.0, 1.0]),
+        "top_p": st.sampled_from([0.25, 0.5]),
+        "max_tokens": st.integers(1, 3),
+    },
+)
+
+
+@examples(max_examples=30, deadline=None)
+@given(some, some, some)
+async def test_parameters_that_all_share_are_sent_as_litellm_sends_them(
+    oracle: ModuleType, shared: dict[str, Any], own: dict[str, Any], request: dict[str, Any]
+) -> None:
+    held = entry({("litellm_params", name): value for name, value in own.items()})
+    theirs = oracle.Read([held], default_litellm_params=shared).sent("d0", request)
+    ours = deployment_of(held, default_litellm_params=shared).params | request
+    for name in some_names:
+        if name in shared and name in own and name not in request:
+            # There the shared one comes first, although its source says the opposite.
+            assert (ours[name], theirs[name]) == (own[name], shared[name])
+        else:
+            assert ours.get(name) == theirs.get(name)
+
+
+some_names = ("temperature", "top_p", "max_tokens")
+
+
+@pytest.mark.parametrize("of_router", [None, 5.0])
+@pytest.mark.parametrize("of_deployment", [None, 3.0])
+async def test_a_shared_time_limit_for_streams_holds_where_litellm_lets_it_hold(
+    oracle: ModuleType, of_router: float | None, of_deployment: float | None
+) -> None:
+    held = entry({("litellm_params", "stream_timeout"): of_deployment} if of_deployment else {})
+    router = {"stream_timeout": of_router, "default_litellm_params": {"stream_timeout": 2.0}}
+    settings = Settings.model_validate({"router_settings": router})
+    ours = RoutingPolicy.from_settings(settings).timeouts(deployment_of(held), call(stream=True))
+    assert ours.total == oracle.Read([held], **router).timeout("d0", stream=True)

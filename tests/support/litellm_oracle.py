@@ -203,8 +203,10 @@ def configured(deployments: Sequence[Deployment], configuration: Mapping[str, An
 class Read:
     """What LiteLLM's router reads out of entries of `model_list`, each with a `model_info.id`."""
 
-    def __init__(self, model_list: Sequence[Mapping[str, Any]]) -> None:
-        self._router = litellm.Router(model_list=deepcopy(list(model_list)))
+    def __init__(self, model_list: Sequence[Mapping[str, Any]], **configuration: Any) -> None:
+        self._router = litellm.Router(
+            model_list=deepcopy(list(model_list)), **deepcopy(configuration)
+        )
         self._held = {id_of(entry): entry for entry in self._router.model_list}
 
     def order(self, identity: str) -> int | None:
@@ -227,6 +229,12 @@ class Read:
         )
         assert client is None or isinstance(client, MaxParallelRequestsLimit)
         return None if client is None else client.max_parallel_requests
+
+    def sent(self, identity: str, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The arguments of a call with these fields."""
+        fields, entry = dict(request), self._held[identity]
+        self._router._update_kwargs_with_deployment(entry, fields)
+        return {**entry["litellm_params"], **fields}
 
     def timeout(self, identity: str, stream: bool) -> float | None:
         """Seconds; None where there is nothing but LiteLLM's default."""

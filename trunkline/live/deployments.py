@@ -9,6 +9,7 @@ from dataclasses import replace
 from typing import Any
 
 from ..call import Deployment
+from ..settings.known import NOT_SHARED
 from ..settings.providers import Facts, split_model
 from ..settings.schema import Credential, ModelEntry, ProviderParams, SearchTool, Settings
 
@@ -18,6 +19,7 @@ _NONE = Credential(credential_name="none")
 _AZURE = frozenset({"azure", "azure_ai", "azure_text"})
 _REFRESH = "enable_azure_ad_token_refresh"
 _ROUTING = ("order", "weight", "rpm", "tpm", "max_parallel_requests", "stream_timeout")
+_ADDRESS = frozenset({"api_base", "base_url"})
 _SEARCH = "search"
 """What LiteLLM's price map calls a provider's search (`tavily/search`)."""
 
@@ -29,6 +31,7 @@ def deployments_of(settings: Settings, known: Facts) -> Iterator[Deployment]:
     """
     used: set[str] = set()
     credentials = {each.credential_name: each for each in settings.credential_list}
+    shared = _given(settings.router_settings.default_litellm_params)
     for entry in settings.model_list:
         given = _given(entry.litellm_params)
         credential = credentials.get(given.pop("litellm_credential_name", ""), _NONE)
@@ -37,7 +40,7 @@ def deployments_of(settings: Settings, known: Facts) -> Iterator[Deployment]:
             own = entry.model_info.id or _digest(entry.model_name, params)
             identity = _identity(own, used)
             by_machine = settings.litellm_settings.enable_azure_ad_token_refresh
-            made = _deployment(entry, params, missing, identity, known)
+            made = _deployment(entry, _over(shared, params), missing, identity, known)
             yield _of_machine(made) if by_machine else made
 
 
@@ -133,6 +136,12 @@ def _split(params: Mapping[str, Any], known: Facts) -> tuple[str, str]:
         api_base=params.get("api_base") or params.get("base_url"),
         known=known,
     )
+
+
+def _over(shared: Mapping[str, Any], own: dict[str, Any]) -> dict[str, Any]:
+    """A deployment's own parameters over those that all share."""
+    left_out = NOT_SHARED if _ADDRESS.isdisjoint(own) else NOT_SHARED | _ADDRESS
+    return {name: value for name, value in shared.items() if name not in left_out} | own
 
 
 def _by_organization(params: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -64,13 +64,16 @@ class RoutingPolicy:
         cls, settings: Settings, jitter: Callable[[], float] = random
     ) -> RoutingPolicy:
         router, shared = settings.router_settings, settings.litellm_settings
+        defaults = router.default_litellm_params
         return cls(
             num_retries=configured(settings, "num_retries", DEFAULT_RETRIES),
             retry_after=configured(settings, "retry_after", 0.0),
             max_fallbacks=configured(settings, "max_fallbacks", DEFAULT_FALLBACKS),
             # LiteLLM lets request_timeout limit the attempt even where the router has a timeout.
-            timeout=shared.request_timeout or router.timeout or DEFAULT_TIMEOUT,
-            stream_timeout=router.stream_timeout,
+            timeout=(
+                shared.request_timeout or router.timeout or defaults.timeout or DEFAULT_TIMEOUT
+            ),
+            stream_timeout=router.stream_timeout or defaults.stream_timeout,
             retry_policy=counts(as_mapping(router.retry_policy), RETRIES),
             group_retry_policies={
                 group: counts(as_mapping(policy), RETRIES)

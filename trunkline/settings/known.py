@@ -18,7 +18,7 @@ LATER: Mapping[str, frozenset[str]] = {
     "router_settings": frozenset(
         """
         alerting_config assistants_config cache_kwargs cache_responses caching_groups
-        client_ttl debug_level default_litellm_params default_priority
+        client_ttl debug_level default_priority
         deployment_affinity_ttl_seconds enable_health_check_routing enable_weighted_failover
         guardrail_list health_check_ignore_transient_errors health_check_staleness_threshold
         ignore_invalid_deployments model_group_affinity_config
@@ -104,6 +104,15 @@ UNENFORCED: Mapping[str, frozenset[str]] = {
     ),
 }
 """Those that restrict what callers may do: whoever relies on one must know that it isn't there."""
+
+NOT_SHARED = frozenset(
+    """
+    model custom_llm_provider organization litellm_credential_name lane order weight rpm tpm
+    max_parallel_requests tags tag_regex cooldown_time num_retries max_retries request_timeout
+    metadata
+    """.split()
+)
+"""Parameters of a deployment that `default_litellm_params` can't give to all."""
 
 PER_PROCESS: Mapping[str, frozenset[str]] = {
     "router_settings": frozenset("redis_db redis_host redis_password redis_port redis_url".split()),

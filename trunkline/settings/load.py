@@ -23,6 +23,9 @@ MASTER_KEY_VARIABLE = "LITELLM_MASTER_KEY"
 _VITAL = (("general_settings", "master_key"), ("general_settings", "salt_key"))
 """Keys without which the gateway would be less safe than its configuration says."""
 
+_SHARED = ("router_settings", "default_litellm_params")
+"""What all deployments share: without an address, their keys would go elsewhere."""
+
 _WITH_MISSING = ("model_list", "credential_list", "search_tools")
 
 
@@ -120,7 +123,7 @@ def _data(root: Node, environ: Mapping[str, str]) -> dict[str, Any]:
 
 def _vital(resolver: Resolver) -> Iterator[Problem]:
     for path, (name, node) in resolver.missing.items():
-        if path in _VITAL:
+        if path in _VITAL or path[:2] == _SHARED:
             yield node.place(*path), f"the environment variable {name} isn't set"
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from ..errors import Place
 from .document import Node, Path, written
 from .fallbacks import EVERY, without_effect
+from .known import NOT_SHARED
 from .problems import Problem, shown
 from .wildcards import WILDCARD, Wildcard, wildcards
 
@@ -90,6 +91,10 @@ def unused(root: Node) -> Iterator[str]:
     for group, node in _mapping(_at(root, *policies)).items():
         if not names.may_fail(group):
             yield f"{node.place(*policies, group)}: there is no model of this name"
+    defaults = ("router_settings", "default_litellm_params")
+    for name, node in _mapping(_at(root, *defaults)).items():
+        if name in NOT_SHARED:
+            yield f"{node.place(*defaults, name)}: deployments can't share this; it has no effect"
     for path, target in _named(root):
         if target is not None and isinstance(target.value, dict):
             for name in without_effect(target.plain()):
