@@ -100,6 +100,42 @@ async def test_the_only_deployment_is_retried_for_what_litellm_retries_it(
     assert (again is not None) == await oracle.retries_the_only_one(only, kind)
 
 
+@pytest.mark.criterion("R14.1")
+@few
+@given(
+    st.lists(st.integers(1, 9), min_size=1, max_size=5),
+    st.integers(0, 6),
+    kinds,
+    st.sampled_from(["simple-shuffle", "least-busy"]),
+    st.booleans(),
+)
+async def test_a_call_fails_over_to_as_many_deployments_as_in_litellm(
+    oracle: ModuleType,
+    weights: list[int],
+    max_fallbacks: int,
+    kind: ErrorKind,
+    strategy: str,
+    fails_over: bool,
+) -> None:
+    deployments = tuple(deployment(f"d{i}", weight=weight) for i, weight in enumerate(weights))
+    configuration = {
+        "routing_strategy": strategy,
+        "enable_weighted_failover": fails_over,
+        "max_fallbacks": max_fallbacks,
+    }
+    theirs = await oracle.failed_over(deployments, configuration, kind)
+    ours = router(deployments, disable_cooldowns=True, num_retries=0, **configuration)
+    request, tried = call(), set[str]()
+    while (again := len(tried)) == 0 or (
+        ours.retry_in(deployments, request, tried, failure(kind), again - 1) is not None
+    ):
+        chosen = await ours.choose(deployments, request, tried)
+        fail(ours, chosen, request, failure(kind))
+        tried.add(chosen.id)
+    assert len(tried) == len(theirs)
+    assert len(set(theirs)) == len(theirs)
+
+
 @pytest.mark.criterion("R14.2")
 @few
 @given(

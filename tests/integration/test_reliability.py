@@ -145,6 +145,34 @@ def test_a_retry_goes_to_another_deployment(server, first, second):
     assert len(second.requests) == 5
 
 
+@pytest.mark.criterion("R14.1")
+def test_without_retries_a_group_that_fails_over_asks_each_deployment_once(gateway, first, second):
+    server = gateway(
+        {
+            "model_list": [
+                model("group", first, weight=9),
+                model("group", first, weight=9, rpm=900),
+                model("group", second, weight=1),
+                model("last-resort", second),
+            ],
+            "router_settings": {
+                "num_retries": 0,
+                "enable_weighted_failover": True,
+                "disable_cooldowns": True,
+                "fallbacks": [{"group": ["last-resort"]}],
+            },
+        }
+    )
+    first.fault(Status(500), always=True)
+    for _ in range(10):
+        answer = ask(server, "group")
+        assert answer.headers["x-litellm-model-group"] == "group"
+    second.fault(Status(500), *[None] * 9)
+    first.requests.clear()
+    assert ask(server, "group").headers["x-litellm-model-group"] == "last-resort"
+    assert len(first.requests) == 2
+
+
 @pytest.mark.criterion("R14.2")
 def test_a_retry_waits_for_as_long_as_the_provider_asks(gateway, first):
     server = gateway({"model_list": [model("alone", first)], "router_settings": {"num_retries": 1}})

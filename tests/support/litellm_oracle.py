@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import random
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from copy import deepcopy
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -269,6 +270,27 @@ async def retries(
     except openai.OpenAIError:
         return calls - 1
     raise AssertionError("the call did not fail")
+
+
+async def failed_over(
+    deployments: Sequence[Deployment], configuration: Mapping[str, Any], kind: ErrorKind
+) -> list[str]:
+    """The deployments that LiteLLM asks, in turn, when all fail alike and nothing is retried."""
+    asked: list[str] = []
+    over = configured(deployments, {"num_retries": 0, "disable_cooldowns": True} | configuration)
+
+    async def fails(*args: Any, **kwargs: Any) -> None:
+        entry = await over.async_get_available_deployment(GROUP, request_kwargs=kwargs)
+        asked.append(id_of(entry))
+        error = exception(kind)
+        error.failed_deployment_id = asked[-1]  # type: ignore[attr-defined]
+        raise error
+
+    with suppress(openai.OpenAIError):
+        await over.async_function_with_fallbacks(
+            original_function=fails, model=GROUP, messages=[], metadata={}, num_retries=0
+        )
+    return asked
 
 
 async def retries_the_only_one(only: Deployment, kind: ErrorKind) -> bool:

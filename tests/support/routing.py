@@ -102,6 +102,7 @@ def router(
 
     `litellm_settings` is the section of that name.
     """
+    strategy = configuration.pop("routing_strategy", strategy)
     described = {"routing_strategy": strategy, "routing_strategy_args": dict(args or {})}
     shared = configuration.pop("litellm_settings", {})
     return build_router(

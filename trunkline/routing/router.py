@@ -59,6 +59,7 @@ class Router:
         facts: Facts = lambda deployment: {},
         default_places: int | None = None,
         kept_latencies: int = KEPT_LATENCIES,
+        fails_over: bool = False,
     ) -> None:
         self.strategy = strategy
         self.policy = policy
@@ -66,6 +67,7 @@ class Router:
         self._rules = cooldowns or CooldownRules()
         self._filters = filters or Filters(limits=strategy.limits, informed=strategy.limits)
         self._kept_latencies = kept_latencies
+        self._fails_over = fails_over and isinstance(strategy, SimpleShuffle)
         known = tuple(deployments)
         self._records = {each.id: health.of(each.id) for each in known}
         self._groups = {each.id: _group(each) for each in known}
@@ -207,7 +209,8 @@ class Router:
         tried: ids of those on which it failed, with `error` the latest. retries: how many it made.
 
         With no deployment left that the call may go to now, the provider's own error is the better
-        answer. Deployments of a higher `order` are asked even when the retries are used up.
+        answer. Deployments of a higher `order` are asked even when the retries are used up; and
+        all others, at most as many as there may be fallbacks, where the group fails over.
         """
         pool = self._pool(candidates if type(candidates) is tuple else tuple(candidates))
         try:
@@ -215,11 +218,14 @@ class Router:
         except GatewayError:
             return None
         untried = [each for each in left if each.deployment.id not in tried]
-        if retries < self.policy.retries(error, call, len(pool.usable) > 1):
+        allowed = self.policy.retries(error, call, len(pool.usable) > 1)
+        if retries < allowed:
             return self.policy.delay(error, retries, bool(untried))
-        if error.kind not in _DEDICATED and _has_backup(untried, tried, pool):
-            return 0.0
-        return None
+        if error.kind in _DEDICATED:
+            return None
+        ready = [each for each in untried if each.free]
+        fails_over = self._fails_over and retries - allowed < self.policy.max_fallbacks
+        return 0.0 if ready and (fails_over or _has_backup(ready, tried, pool)) else None
 
     def cooldowns(self) -> Mapping[str, Mapping[str, Any]]:
         """Who is cooling down: seconds left, and the failure that it is for, by deployment id."""
@@ -243,13 +249,12 @@ def _group(deployment: Deployment) -> tuple[bool, str]:
     return deployment.tool, deployment.group
 
 
-def _has_backup(untried: Sequence[Candidate], tried: Collection[str], pool: Pool) -> bool:
-    """Whether a deployment that can take the call at once has a higher `order` than all tried."""
+def _has_backup(ready: Sequence[Candidate], tried: Collection[str], pool: Pool) -> bool:
+    """Whether one that can take the call at once has a higher `order` than all that were tried."""
     orders = (each.deployment.order for each in pool.usable if each.deployment.id in tried)
     reached = max((order for order in orders if order is not None), default=None)
     return reached is not None and any(
-        each.free and each.deployment.order is not None and each.deployment.order > reached
-        for each in untried
+        each.deployment.order is not None and each.deployment.order > reached for each in ready
     )
 
 
@@ -276,5 +281,6 @@ def build_router(settings: Settings, snapshot: Known, health: Health, random: Ra
         filters=Filters.from_settings(settings, strategy.limits),
         facts=snapshot.facts_of,
         default_places=settings.router_settings.default_max_parallel_requests,
+        fails_over=settings.router_settings.enable_weighted_failover,
         kept_latencies=max(1, int(args.get("max_latency_list_size", KEPT_LATENCIES))),
     )

@@ -19,7 +19,7 @@ LATER: Mapping[str, frozenset[str]] = {
         """
         alerting_config assistants_config cache_kwargs cache_responses caching_groups
         client_ttl debug_level default_priority
-        deployment_affinity_ttl_seconds enable_health_check_routing enable_weighted_failover
+        deployment_affinity_ttl_seconds enable_health_check_routing
         guardrail_list health_check_ignore_transient_errors health_check_staleness_threshold
         ignore_invalid_deployments model_group_affinity_config
         plugins polling_interval router_general_settings routing_groups set_verbose

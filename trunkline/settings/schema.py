@@ -308,6 +308,7 @@ class RouterSettings(Section):
     tag_routing_prefix: Text = ""
     enable_pre_call_checks: Flag = False
     default_max_parallel_requests: Count | None = None
+    enable_weighted_failover: Flag = False
     default_litellm_params: ProviderParams = ProviderParams()
 
 
