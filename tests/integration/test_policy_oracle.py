@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from tests.support.routing import call, deployment, fail, failure, router, settings
 from trunkline.api.client_fallbacks import read_fallbacks
+from trunkline.api.controls import take_controls
 from trunkline.call import StandIn
 from trunkline.errors import ErrorKind, PermissionDenied
 from trunkline.routing.policy import RoutingPolicy
@@ -165,7 +166,10 @@ seconds = st.sampled_from([None, 3.0, 7.0])
     st.fixed_dictionaries({"timeout": seconds, "stream_timeout": seconds}),
     st.fixed_dictionaries({"timeout": seconds, "stream_timeout": seconds}),
     st.sampled_from([None, 11.0]),
-    st.sampled_from([None, 2.0]),
+    st.dictionaries(
+        st.sampled_from(["timeout", "request_timeout", "stream_timeout"]),
+        st.sampled_from([1.0, 2.0, 4.0]),
+    ),
     st.booleans(),
 )
 async def test_an_attempt_has_as_much_time_as_litellm_gives_it(
@@ -173,19 +177,19 @@ async def test_an_attempt_has_as_much_time_as_litellm_gives_it(
     of_deployment: dict[str, Any],
     of_router: dict[str, Any],
     request_timeout: float | None,
-    of_request: float | None,
+    of_request: dict[str, float],
     stream: bool,
 ) -> None:
     configured = settings(of_router, {"request_timeout": request_timeout})
     policy = RoutingPolicy.from_settings(configured)
-    request = call(stream=stream, timeout=of_request)
+    request = call(body=of_request, stream=stream)
+    take_controls(request)
     ours = policy.timeouts(deployment("d0", **of_deployment), request)
     assert ours.idle == ours.total
-    if stream and of_request is not None:
-        # LiteLLM lets a configured stream_timeout override what the client allows.
-        assert ours.total == of_request
-        return
-    if stream and request_timeout and of_deployment["timeout"]:
+    if stream and of_request:
+        # LiteLLM lets a configured stream_timeout override what the client allows in general.
+        of_deployment, of_router, request_timeout = {}, {}, None
+    if stream and request_timeout and of_deployment.get("timeout"):
         # With a router's timeout beside it, LiteLLM prefers request_timeout to the deployment's.
         of_router = of_router | {"timeout": None}
     theirs = oracle.timeout(of_deployment, of_router, request_timeout, of_request, stream)

@@ -248,6 +248,9 @@ def test_the_request_may_name_its_fallbacks(server, first, second):
         ("hurried-stream", {"stream": True}),
         ("alone", {"timeout": 0.5}),
         ("alone", {"timeout": 0.5, "stream": True}),
+        ("alone", {"request_timeout": 0.5}),
+        ("alone", {"timeout": 0.5, "request_timeout": 30, "stream_timeout": 30}),
+        ("alone", {"stream_timeout": 0.5, "timeout": 30, "stream": True}),
     ],
 )
 def test_a_provider_that_hangs_is_timed_out(server, first, group, fields):
@@ -256,6 +259,7 @@ def test_a_provider_that_hangs_is_timed_out(server, first, group, fields):
     assert answer.status_code == 408
     assert "0.5" in answer.json()["error"]["message"]
     assert first.last.wait().disconnected
+    assert not {"timeout", "request_timeout", "stream_timeout"} & first.last.json.keys()
 
 
 @pytest.mark.criterion("R14.4")

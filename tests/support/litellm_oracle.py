@@ -318,7 +318,7 @@ def timeout(
     of_deployment: Mapping[str, Any],
     of_router: Mapping[str, Any],
     request_timeout: float | None,
-    of_request: float | None,
+    of_request: Mapping[str, float],
     stream: bool,
 ) -> float | None:
     """Seconds; None where LiteLLM has nothing but its default."""
@@ -328,8 +328,7 @@ def timeout(
         over = litellm.Router(model_list=[], **of_router)
     finally:
         litellm.request_timeout = default
-    asked = {"stream": stream} | ({} if of_request is None else {"timeout": of_request})
-    found = over._get_timeout(kwargs=asked, data=dict(of_deployment))
+    found = over._get_timeout(kwargs={"stream": stream, **of_request}, data=dict(of_deployment))
     return None if found == default else found
 
 

@@ -15,6 +15,7 @@ FIELDS = frozenset(
         "num_retries",
         "timeout",
         "request_timeout",
+        "stream_timeout",
         "fallbacks",
         "disable_fallbacks",
         "tags",
@@ -51,7 +52,10 @@ def take_controls(call: Call) -> None:
 
 
 def _apply(call: Call, taken: Mapping[str, Any]) -> None:
-    for name in ("timeout", "request_timeout"):
+    limits = ["request_timeout", "timeout"]  # from the least specific to the most
+    if call.stream:
+        limits.append("stream_timeout")
+    for name in limits:
         if taken.get(name) is not None:
             call.timeout = _seconds(taken[name], name)
     if taken.get("num_retries") is not None:
