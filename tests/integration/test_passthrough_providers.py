@@ -52,6 +52,61 @@ def test_the_operations_of_the_gateway_come_before_the_prefix(server, providers)
     assert [each.path for each in providers["openai"].requests] == ["/v1/some/new/api"]
 
 
+@pytest.mark.criterion("R1.1")
+def test_below_openais_prefix_our_models_come_first_and_others_are_openais(server, providers):
+    client = OpenAI(base_url=f"{server.url}/openai/v1", api_key=KEY)
+    theirs = client.chat.completions.create(**CHAT, stream=True)
+    said = "".join(each.choices[0].delta.content or "" for each in theirs if each.choices)
+    assert said == "echo: hello there"
+    assert client.embeddings.create(model="text-embedding-3-small", input="hi").data
+    seen = [(each.path, each.json["model"]) for each in providers["openai"].requests]
+    assert seen == [
+        ("/v1/chat/completions", "gpt-4o"),
+        ("/v1/embeddings", "text-embedding-3-small"),
+    ]
+    assert providers["openai"].last.headers["authorization"] == f"Bearer {PROVIDER_KEY}"
+    for group, answered in (("mock", "mock"), ("claude", "echo: hello there")):
+        ours = client.chat.completions.create(**CHAT | {"model": group})
+        assert ours.choices[0].message.content == answered
+    assert len(providers["openai"].requests) == 2
+
+
+@pytest.mark.criterion("R1.1", "R1.3")
+@pytest.mark.parametrize(
+    ("path", "body", "status"),
+    [
+        ("/responses", {"model": "gpt-4o", "input": "hi"}, 404),
+        ("/chat/completions", {"messages": []}, 400),
+        ("/chat/completions", {"model": 5, "messages": []}, 400),
+        ("/chat/completions", ["gpt-4o"], 400),
+    ],
+)
+def test_what_litellm_answers_itself_below_the_prefix_is_not_passed_on(
+    server, providers, path, body, status
+):
+    answer = httpx.post(f"{server.url}/openai/v1{path}", headers=AUTH, json=body)
+    assert answer.status_code == status
+    assert not providers["openai"].requests
+
+
+@pytest.mark.criterion("R11.1")
+def test_nothing_is_passed_on_without_our_key_or_more_than_the_limit(server, providers):
+    url = f"{server.url}/openai/v1/chat/completions"
+    assert httpx.post(url, json=CHAT).status_code == 401
+    large = CHAT | {"user": "x" * 5_000_000}
+    assert httpx.post(url, headers=AUTH, json=large).status_code == 413
+    assert not providers["openai"].requests
+
+
+@pytest.mark.criterion("R1.3")
+def test_without_an_account_of_openais_an_unknown_model_is_unknown(gateway: Gateways):
+    mock = deployment("mock", "openai/x", mock_response="hi")
+    server = gateway({"general_settings": {"master_key": KEY}, "model_list": [mock]})
+    answer = httpx.post(f"{server.url}/openai/v1/chat/completions", headers=AUTH, json=CHAT)
+    assert answer.status_code == 404
+    assert answer.json()["error"]["code"] == "model_not_found"
+
+
 @pytest.mark.criterion("R1.1", "R1.4")
 def test_openais_sdk_works_below_its_prefix(server, providers):
     client = OpenAI(base_url=f"{server.url}/openai_passthrough/v1", api_key=KEY)

@@ -90,7 +90,7 @@ class PassThroughs:
 
     def match(self, scope: Scope) -> Match | None:
         """Where a request goes on to; None where it isn't passed on."""
-        path = _raw_path(scope)
+        path = raw_path(scope)
         for endpoint in self._configured():
             rest = endpoint.rest(path)
             if rest is not None:
@@ -202,7 +202,7 @@ class _Exchange:
         request = self._outgoing(key, body)
         if row.rules is not None:
             row.rules.check(request, ENVIRON)
-        fields = _fields(body)
+        fields = json_fields(body)
         group = self._group(row, request.path, fields)
         async with self._watched():
             if group is None:
@@ -394,12 +394,13 @@ async def _closing(response: aiohttp.ClientResponse) -> Any:
         response.release() if response.content.at_eof() else response.close()
 
 
-def _raw_path(scope: Scope) -> str:
+def raw_path(scope: Scope) -> str:
+    """A request's path as the client encoded it."""
     raw = scope.get("raw_path")
     return str(raw.decode("latin-1") if raw else scope["path"])
 
 
-def _fields(body: bytes | Upload) -> dict[str, Any]:
+def json_fields(body: bytes | Upload) -> dict[str, Any]:
     """The JSON object of a body; empty where it is none, which is the provider's to say."""
     if not isinstance(body, bytes) or b'"model"' not in body:
         return {}

@@ -25,6 +25,7 @@ from . import (
     health,
     metrics,
     models,
+    openai_prefix,
     openapi,
     realtime,
     realtime_http,
@@ -32,6 +33,7 @@ from . import (
 )
 from .http import Incoming, Receive, Scope, Send, encode, send_answer
 from .inference import Inference
+from .openai_prefix import OpenAIPrefix
 from .passthrough import PassThroughs
 from .realtime import Realtime
 from .realtime_http import RealtimeHttp
@@ -53,6 +55,9 @@ class Surface:
         self._routes = RouteTable(OPERATIONS)
         self._inference = Inference(gateway, alarms, body_limit)
         self._passthroughs = PassThroughs(gateway, session, alarms, body_limit)
+        self._openai = OpenAIPrefix(
+            gateway, self._inference, self._passthroughs, alarms, body_limit
+        )
         self._realtime = Realtime(gateway, session)
         self._realtime_http = RealtimeHttp(gateway, session, alarms, body_limit)
         self._others = _others(gateway)
@@ -70,7 +75,9 @@ class Surface:
         except MethodNotAllowed as error:
             refused = error
         if found is not None:
-            await self._inference(*found, scope, receive, send)
+            ours = not scope["path"].startswith(openai_prefix.PREFIX)
+            answer = self._inference if ours else self._openai
+            await answer(*found, scope, receive, send)
         elif operation := realtime_http.BY_PATH.get(scope["path"]):
             await self._realtime_http(operation, scope, receive, send)
         elif passed := self._passthroughs.match(scope):
