@@ -12,10 +12,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
-from ..call import Wire
+from ..call import Call, Wire
 from ..errors import ErrorKind, ProviderError
 from ..redaction import bounded
 from . import failures
+from .request_faults import request_fault
 
 DEEPEST = 12
 """Exceptions of a chain that are looked at."""
@@ -46,7 +47,10 @@ _UNREACHED = frozenset(
     {"httpx.NetworkError", "aiohttp.ClientConnectionError", "builtins.ConnectionError"}
 )
 _REFUSED = frozenset({"google.GoogleAuthError", "botocore.BotoCoreError"})
-"""Exceptions of other packages in a chain, with the package in front, and what they mean."""
+_UNREADABLE = frozenset(
+    {"builtins.FileNotFoundError", "builtins.IsADirectoryError", "builtins.PermissionError"}
+)
+"""Exceptions in a chain, with the package in front, and what they mean; files hold credentials."""
 
 _DECIDED_BY_WORDS = (ErrorKind.CONTEXT_WINDOW, ErrorKind.CONTENT_POLICY)
 """Kinds that LiteLLM tells from a provider's words; it knows more providers' than we."""
@@ -57,7 +61,8 @@ _NO_CREDENTIALS = re.compile(
     r"|credentials? (?:were|was)? ?not (?:found|set|provided)"
     r"|default credentials|api[_ ]key (?:is )?(?:missing|required|not set|must be set)"
     r"|missing[^.]{0,40}api[_ ]?key|could not (?:load|find|resolve)[^.]{0,40}credentials"
-    r"|must (?:set|provide|be set)[^.]{0,60}(?:api_key|key|token|credential)",
+    r"|must (?:set|provide|be set)[^.]{0,60}(?:api_key|key|token|credential)"
+    r"|\boidc\b|environment variable \w+ not found",
     re.IGNORECASE,
 )
 
@@ -77,22 +82,39 @@ _NOTICE = re.compile(
     re.DOTALL,
 )
 _UNSUPPORTED = re.compile(
-    r"unsupported provider|unmapped llm provider|unable to map (?:the )?(?:custom llm )?provider"
-    r"|is not supported for|does not support|not supported by|unable to determine [a-z ]*provider"
-    r"|not implemented|is not a valid \w*providers?\b|invalid provider",
+    r"unsupported provider|unmapped (?:llm )?provider|invalid (?:\w+ ){0,3}provider"
+    r"|unable to map (?:the )?(?:custom llm )?provider|unable to determine [a-z ]*provider"
+    r"|is not a valid \w*providers?\b|not supported for|not supported by|does not support"
+    r"|not implemented",
     re.IGNORECASE,
 )
+_REFUSED_REQUEST = re.compile(
+    r"invalid (?:user|assistant|tool|system) message|invalid message type|messages is required"
+    r"|invalid content item type|unmapped prompt format|nested input list must not be empty"
+    r"|must be a list of strings|unsupported tool type|incompatible tool choice"
+    r"|unsupported response_format",
+    re.IGNORECASE,
+)
+"""LiteLLM's words for requests that it can't translate."""
 
 
 def provider_error(
-    error: BaseException, wire: Wire, provider: str, secrets: tuple[str, ...], seconds: float
+    error: BaseException,
+    call: Call,
+    provider: str,
+    secrets: tuple[str, ...],
+    seconds: float,
+    *,
+    begun: bool = False,
 ) -> ProviderError:
     """The failure that an exception of LiteLLM's stands for.
 
-    wire: what the client speaks. provider: LiteLLM's name for it.
+    provider: LiteLLM's name for it.
     secrets: values that may not stand in the error.
     seconds: how long the provider was waited for.
+    begun: whether the provider has begun to answer, so that the request was all right.
     """
+    wire = call.operation.wire
     chain = list(_chain(error))
     for held in chain:
         if isinstance(held, ProviderError):
@@ -103,7 +125,8 @@ def provider_error(
         found = failures.classify(status, body, headers, wire, provider, secrets)
         found.detail = _detail_for(wire, found)
         return _with_litellm_kind(found, error)
-    return _without_answer(chain, provider, secrets, seconds)
+    fault = None if begun else request_fault(chain, call)
+    return fault or _without_answer(chain, provider, secrets, seconds)
 
 
 def reported_error(
@@ -170,7 +193,7 @@ def _without_answer(
         (_LATE, lambda: failures.timed_out(seconds)),
         (_BROKEN, lambda: failures.cut(_BROKE)),
         (_UNREACHED, lambda: failures.unreachable(chain[-1])),
-        (_REFUSED, lambda: _no_credentials(chain[-1], provider)),
+        (_REFUSED | _UNREADABLE, lambda: _no_credentials(chain[-1], provider)),
     )
     for classes, made in outcomes:
         if names & classes:
@@ -218,7 +241,8 @@ def _worded(chain: list[BaseException], provider: str, secrets: tuple[str, ...])
         kind = ErrorKind.AUTHENTICATION
     if kind in {None, ErrorKind.CONNECTION}:
         # LiteLLM's word for every exception that it did not expect.
-        kind = ErrorKind.BAD_REQUEST if _UNSUPPORTED.search(text) else ErrorKind.INTERNAL
+        theirs = _UNSUPPORTED.search(text) or _REFUSED_REQUEST.search(text)
+        kind = ErrorKind.BAD_REQUEST if theirs else ErrorKind.INTERNAL
     message = bounded(text, failures.LONGEST_MESSAGE, secrets) or type(outer).__name__
     return failures.failure(kind, message)
 

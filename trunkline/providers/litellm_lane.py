@@ -16,6 +16,7 @@ from .litellm_azure import authenticated, transcription_arguments
 from .litellm_counting import counting_arguments
 from .litellm_encoding import EVENTS, encode, kept_headers
 from .litellm_errors import provider_error, reported_error
+from .litellm_limits import refusal
 from .litellm_runs import RunEvents, is_run
 from .litellm_sdk import Sdk, SdkLoader
 from .secrets import secrets_of
@@ -96,6 +97,8 @@ class _Attempt:
                     headers, body = encode(call, result)
                     return Answer(200, headers, body)
                 await streams.begin(result)
+        except ProviderError:
+            raise
         except Exception as error:
             raise self._failure(error, seconds) from error
         pieces = streams.chunks(
@@ -111,6 +114,8 @@ class _Attempt:
         else:
             named = arguments(call, self._deployment, self._provider, self._timeouts)
         named = await authenticated(self._deployment, self._provider, function, named)
+        if refused := refusal(call, named, self._provider):
+            raise refused
         if function == "atranscription":
             named |= transcription_arguments(sdk, self._deployment, self._provider, named)
         if call.uploads:
@@ -130,7 +135,7 @@ class _Attempt:
 
     async def _guarded(self, pieces: AsyncIterator[bytes], result: Any) -> AsyncIterator[bytes]:
         """The pieces of a stream, closed in the end, with failures as `ProviderError`."""
-        seconds = self._timeouts.total
+        seconds, begun = self._timeouts.total, False
         try:
             while True:
                 async with asyncio.timeout(seconds):
@@ -138,18 +143,18 @@ class _Attempt:
                 if piece is None:
                     return
                 yield piece
-                seconds = self._timeouts.idle
+                seconds, begun = self._timeouts.idle, True
+        except ProviderError:
+            raise
         except Exception as error:
-            raise self._failure(error, seconds) from error
+            raise self._failure(error, seconds, begun=begun) from error
         finally:
             await streams.close(pieces)
             await streams.close(result)
 
-    def _failure(self, error: Exception, seconds: float) -> ProviderError:
-        if isinstance(error, ProviderError):
-            return error
-        wire, secrets = self._call.operation.wire, secrets_of(self._deployment)
-        return provider_error(error, wire, self._provider, secrets, seconds)
+    def _failure(self, error: Exception, seconds: float, *, begun: bool = False) -> ProviderError:
+        secrets = secrets_of(self._deployment)
+        return provider_error(error, self._call, self._provider, secrets, seconds, begun=begun)
 
     def _reported(self, payload: bytes) -> ProviderError:
         wire, secrets = self._call.operation.wire, secrets_of(self._deployment)
