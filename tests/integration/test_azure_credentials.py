@@ -226,6 +226,37 @@ def test_the_log_has_no_trace_of_them(server: Gateway) -> None:
     assert [each for each in (SECRET, READY, "a-wrong-secret") if each in log] == []
 
 
+@pytest.mark.criterion("R14.5")
+def test_an_identity_of_another_issuer_is_exchanged_or_its_refusal_told(
+    gateway: Gateways, azure: FakeAzure, entra: FakeEntra
+) -> None:
+    entra.clients["cluster"] = "the-identity-of-the-cluster"
+    web = {"api_base": azure.url, "tenant_id": TENANT, "client_id": "cluster"}
+    server = gateway(
+        {
+            "model_list": [
+                entry("known", **web, azure_ad_token="oidc/env/KNOWN"),
+                entry("unknown", **web, azure_ad_token="oidc/env/UNKNOWN"),
+                entry("absent", **web, azure_ad_token="oidc/file//run/secrets/no-such-file"),
+            ]
+        },
+        env=OTHERS
+        | {"KNOWN": "the-identity-of-the-cluster", "UNKNOWN": "an-identity-of-nobody"}
+        | {"AZURE_AUTHORITY_HOST": entra.url},
+    )
+    with httpx.Client(base_url=server.url, timeout=60) as client:
+        for ask in (asking.chat, respond):
+            ask(client, "known")
+            assert azure.last.key in entra.tokens
+            assert "api-key" not in azure.last.headers
+        reasons = {"unknown": "AADSTS7000215", "absent": "credentials for azure could not be used"}
+        for model, reason in reasons.items():
+            answer = client.post("/v1/chat/completions", json=asking.chat_of(model))
+            assert (answer.status_code, reason in answer.text) == (401, True), answer.text
+            assert len(answer.json()["error"]["attempts"]) == 1
+    assert "-identity-of" not in server.log()
+
+
 @pytest.mark.parametrize("everywhere", [False, True])
 def test_the_machine_s_own_identity_is_used_where_that_is_configured(
     gateway: Gateways, azure: FakeAzure, entra: FakeEntra, tunnel: Tunnel, everywhere: bool

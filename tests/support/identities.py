@@ -31,6 +31,7 @@ class FakeSts(FakeProvider):
     """AWS's Security Token Service: who calls, and the credentials of roles.
 
     credentials: secret keys by access key, of those who may assume roles.
+    closed: roles that nobody may assume. identities: the web identities that are known.
     issued: secret keys by access key, of the roles that were assumed.
     session_token: what comes with every role's credentials.
     """
@@ -43,20 +44,27 @@ class FakeSts(FakeProvider):
         self.credentials = dict(credentials)
         self.issued: dict[str, str] = {}
         self.assumed: list[dict[str, str]] = []
+        self.closed: set[str] = set()
+        self.identities: set[str] = set()
 
     def routes(self) -> list[Route]:
         return [("POST", "/", self._act)]
 
-    def error(self, status: int, message: str = "") -> Reply:
-        body = f"<ErrorResponse><Error><Code>AccessDenied</Code><Message>{message}</Message>"
+    def error(self, status: int, message: str = "", code: str = "AccessDenied") -> Reply:
+        body = f"<ErrorResponse><Error><Code>{code}</Code><Message>{message}</Message>"
         return Reply(status, f"{body}</Error></ErrorResponse>".encode(), content_type="text/xml")
 
     def _act(self, x: Exchange) -> Reply:
-        signed = signature.read(x.recorded)
-        secret = self.credentials.get(signed.access_key) if signed else None
-        if not (signed and secret and signature.genuine(x.recorded, signed, secret)):
-            raise Refused(self.error(403, "The signature is nobody's."))
         asked = dict(parse_qsl(x.recorded.body.decode()))
+        if asked["Action"] == "AssumeRoleWithWebIdentity":
+            if asked["WebIdentityToken"] not in self.identities:
+                reason = "No OpenIDConnect provider found in your account"
+                raise Refused(self.error(400, reason, "InvalidIdentityToken"))
+        else:
+            self._check(x)
+        if asked.get("RoleArn") in self.closed:
+            reason = f"not authorized to perform: sts:AssumeRole on resource: {asked['RoleArn']}"
+            raise Refused(self.error(403, reason))
         if asked["Action"] == "GetCallerIdentity":
             return _xml(asked, "<Arn>arn:aws:iam::123456789012:user/caller</Arn>")
         key = self.new_id("ASIA", 16).upper()
@@ -68,8 +76,15 @@ class FakeSts(FakeProvider):
             f"<Credentials><AccessKeyId>{key}</AccessKeyId>"
             f"<SecretAccessKey>{self.issued[key]}</SecretAccessKey>"
             f"<SessionToken>{self.session_token}</SessionToken>"
-            f"<Expiration>{expires:%Y-%m-%dT%H:%M:%SZ}</Expiration></Credentials>",
+            f"<Expiration>{expires:%Y-%m-%dT%H:%M:%SZ}</Expiration></Credentials>"
+            "<PackedPolicySize>1</PackedPolicySize>",
         )
+
+    def _check(self, x: Exchange) -> None:
+        signed = signature.read(x.recorded)
+        secret = self.credentials.get(signed.access_key) if signed else None
+        if not (signed and secret and signature.genuine(x.recorded, signed, secret)):
+            raise Refused(self.error(403, "The signature is nobody's."))
 
 
 def _xml(asked: Mapping[str, str], result: str) -> Reply:
@@ -121,7 +136,8 @@ class FakeEntra(FakeProvider):
 
     def _token(self, x: Exchange) -> Reply:
         form = dict(parse_qsl(x.recorded.body.decode()))
-        if self.clients.get(form.get("client_id", "")) != form.get("client_secret"):
+        proof = form.get("client_secret") or form.get("client_assertion")
+        if self.clients.get(form.get("client_id", "")) != proof:
             raise Refused(self.error(401, "AADSTS7000215: Invalid client secret provided."))
         self.tokens.append(self.new_id("entra-token-", 20))
         return ok({"token_type": "Bearer", "expires_in": 3599, "access_token": self.tokens[-1]})

@@ -6,6 +6,7 @@ Google           {"error": {"code": 400, "message", "status", "details": [{"reas
                  when the answer would have been a stream
 Cohere, Bedrock  {"message"}; Bedrock names the class in the header `x-amzn-errortype`
 FastAPI          {"detail": "…" | [{"loc", "msg"}]}; also Mistral, vLLM and many small servers
+OAuth 2.0        {"error", "error_description"} (RFC 6749, section 5.2)
 others           {"error": "…"}, {"errors": [{"code", "message"}]}, plain text, a proxy's HTML page
 """
 
@@ -85,6 +86,7 @@ def _read_object(outer: dict[str, Any], headers: Mapping[str, str]) -> ErrorBody
         _name(outer.get("__type")),
         type_,
         _name(error.get("status")),
+        _name(outer.get("error")) if "error_description" in outer else None,
     )
     return ErrorBody(
         message=_message(error) or _message(outer),
@@ -114,6 +116,7 @@ _MESSAGES = (
     "message",
     "Message",
     "detail",
+    "error_description",
     "error",
     "error_message",
     "errorMessage",

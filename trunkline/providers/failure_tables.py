@@ -27,7 +27,8 @@ NAMES: Mapping[str, ErrorKind] = {
             "invalid_api_key authentication_error unauthenticated api_key_invalid "
             "unrecognizedclientexception invalidsignatureexception expiredtokenexception "
             "incompletesignature incompletesignatureexception missingauthenticationtoken "
-            "missingauthenticationtokenexception invalidclienttokenid invalid_authentication_error"
+            "missingauthenticationtokenexception invalidclienttokenid invalid_authentication_error "
+            "invalid_client invalid_grant invalid_tenant unauthorized_client"
         ),
         ErrorKind.PERMISSION: (
             "permission_error permission_denied accessdeniedexception billing_error "

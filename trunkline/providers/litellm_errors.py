@@ -15,7 +15,7 @@ from typing import Any
 from ..call import Call, Wire
 from ..errors import ErrorKind, ProviderError
 from ..redaction import bounded
-from . import failures
+from . import aws_failures, failures
 from .request_faults import request_fault
 
 DEEPEST = 12
@@ -46,7 +46,7 @@ _BROKEN = frozenset({"aiohttp.ClientPayloadError", "httpx.RemoteProtocolError", 
 _UNREACHED = frozenset(
     {"httpx.NetworkError", "aiohttp.ClientConnectionError", "builtins.ConnectionError"}
 )
-_REFUSED = frozenset({"google.GoogleAuthError", "botocore.BotoCoreError"})
+_REFUSED = frozenset({"google.GoogleAuthError"})
 _UNREADABLE = frozenset(
     {"builtins.FileNotFoundError", "builtins.IsADirectoryError", "builtins.PermissionError"}
 )
@@ -184,6 +184,9 @@ def _detail_for(wire: Wire, found: ProviderError) -> Mapping[str, Any] | None:
 def _without_answer(
     chain: list[BaseException], provider: str, secrets: tuple[str, ...], seconds: float
 ) -> ProviderError:
+    refused = (aws_failures.refusal(held, provider, secrets) for held in chain)
+    if found := next(filter(None, refused), None):
+        return found
     names = {
         f"{cls.__module__.partition('.')[0]}.{cls.__name__}"
         for held in chain

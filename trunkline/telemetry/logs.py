@@ -17,6 +17,9 @@ SHORTEST_HIDDEN = 8
 SPEAKING = ("trunkline", "LiteLLM", "_granian")
 """Beginnings of the names of loggers that may say more than warnings; others log whole requests."""
 
+_TOLD_ANYWAY = ("azure.identity", "botocore.credentials")
+"""Loggers that tell, some with a stack, of failures that the caller is told, too."""
+
 _PLAIN = (str, int, float, bool, list, dict, type(None))
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
@@ -35,6 +38,8 @@ def configure(*, verbose: bool, as_json: bool, secrets: Iterable[str] = ()) -> N
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("trunkline").setLevel(logging.DEBUG if verbose else logging.INFO)
+    for name in _TOLD_ANYWAY:
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     # Python's warnings show the values that they are about, which may be a caller's prompt.
     logging.captureWarnings(True)
     logging.getLogger("py.warnings").setLevel(logging.ERROR)

@@ -8,10 +8,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Mapping
-from functools import lru_cache
+from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 from ...errors import NoDeployment
+from ..aws_failures import refusal, refused
+from ..environment import ENVIRON
+from ..secrets import secrets_in
 from .request import Outgoing
 
 _REGION = re.compile(r"[a-z]{2}(?:-[a-z]+)+-\d{1,2}")
@@ -62,22 +66,29 @@ def name_operation(request: Outgoing, target: str) -> None:
 async def sign(
     request: Outgoing, service: str, params: Mapping[str, Any], environ: Mapping[str, str]
 ) -> None:
-    """Adds the signature. The body must be whole. Raises NoDeployment without credentials."""
+    """Adds the signature. The body must be whole.
+
+    Raises NoDeployment without credentials, and ProviderError where AWS refuses them.
+    """
     from botocore.auth import SigV4Auth  # type: ignore[import-untyped]  # noqa: PLC0415
     from botocore.awsrequest import AWSRequest  # type: ignore[import-untyped]  # noqa: PLC0415
 
     assert isinstance(request.body, bytes)
     # Credentials of roles and instances are fetched over the network, by blocking code.
-    credentials = await asyncio.to_thread(_credentials, params)
+    region = region_of(params, environ)
+    try:
+        credentials = await asyncio.to_thread(_credentials, params, region)
+    except Exception as error:
+        raise refusal(error, service, secrets_in(params)) or error from error
     for name in _OF_ANOTHER_SIGNATURE:
         request.headers.popall(name, None)
     headers = {name: request.headers[name] for name in _SIGNED if name in request.headers}
     signed = AWSRequest(request.method, str(request.url), headers=headers, data=request.body)
-    SigV4Auth(credentials, service, region_of(params, environ)).add_auth(signed)
+    SigV4Auth(credentials, service, region).add_auth(signed)
     request.headers.update(signed.headers.items())
 
 
-def _credentials(params: Mapping[str, Any]) -> Any:
+def _credentials(params: Mapping[str, Any], region: str) -> Any:
     names = (
         "aws_access_key_id",
         "aws_secret_access_key",
@@ -86,8 +97,9 @@ def _credentials(params: Mapping[str, Any]) -> Any:
         "aws_role_name",
         "aws_session_name",
         "aws_external_id",
+        "aws_web_identity_token",
     )
-    source = _source(*(str(params.get(name) or "") for name in names))
+    source = _source(region, *(str(params.get(name) or "") for name in names))
     found = source.get_frozen_credentials() if source else None
     if found is None:
         raise NoDeployment(
@@ -100,22 +112,53 @@ def _credentials(params: Mapping[str, Any]) -> Any:
 
 @lru_cache(maxsize=64)
 def _source(
-    key: str, secret: str, token: str, profile: str, role: str, session_name: str, external: str
+    region: str,
+    key: str,
+    secret: str,
+    token: str,
+    profile: str,
+    role: str,
+    session_name: str,
+    external: str,
+    identity: str,
 ) -> Any:
     """What gives credentials, and renews them when they expire; None where there are none."""
     from botocore.credentials import (  # type: ignore[import-untyped]  # noqa: PLC0415
         AssumeRoleCredentialFetcher,
+        AssumeRoleWithWebIdentityCredentialFetcher,
         Credentials,
         DeferredRefreshableCredentials,
     )
     from botocore.session import Session  # type: ignore[import-untyped]  # noqa: PLC0415
 
     session = Session(profile=profile or None)
+    session.set_config_variable("region", region)  # of the service that gives out roles
+    extra = {"RoleSessionName": session_name or "trunkline"}
+    if role and identity:
+        web = AssumeRoleWithWebIdentityCredentialFetcher(
+            session.create_client, partial(_web_identity, identity), role, extra_args=extra
+        )
+        return DeferredRefreshableCredentials(
+            web.fetch_credentials, "assume-role-with-web-identity"
+        )
     own = Credentials(key, secret, token or None) if key and secret else session.get_credentials()
     if not role or own is None:
         return own
-    extra = {"RoleSessionName": session_name or "trunkline"}
     if external:
         extra["ExternalId"] = external
     fetcher = AssumeRoleCredentialFetcher(session.create_client, own, role, extra_args=extra)
     return DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
+
+
+def _web_identity(reference: str) -> str:
+    """The token that LiteLLM's reference stands for: in a file, or in the environment."""
+    kind, _, name = reference.removeprefix("oidc/").partition("/")
+    if kind == "env":
+        return ENVIRON.get(name, "")
+    if kind not in {"file", "env_path"}:
+        reason = "aws_web_identity_token takes oidc/file/…, oidc/env/… and oidc/env_path/… here"
+        raise refused("a web identity", reason)
+    try:
+        return Path(name if kind == "file" else ENVIRON.get(name, "")).read_text("utf-8").strip()
+    except OSError as error:
+        raise refused("a web identity", f"its file can't be read ({error.strerror})") from None
