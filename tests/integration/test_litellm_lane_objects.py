@@ -11,6 +11,7 @@ import pytest
 
 from tests.fakes import CutMidStream, ErrorEventMidStream, FakeOpenAI, Fault, Hold, Status
 from tests.support.lanes import BY_NAME, KEY, Got, ask, call, deployment
+from tests.support.litellm_targets import target
 from tests.support.providers import Providers
 from trunkline.call import Call, Timeouts, Upload
 from trunkline.errors import ErrorKind, ProviderError
@@ -185,6 +186,26 @@ async def test_videos(lane: LitellmLane, fake: FakeOpenAI) -> None:
     asked = call("videos.content", path=objects.ids, query={"variant": "thumbnail"}, group="")
     assert (await ask(lane, asked, objects.target)).content_type == "image/webp"
     assert (await objects("videos.list")).json["data"]
+
+
+@pytest.mark.parametrize("version", ["2024-10-21", "preview", None])
+async def test_azure_s_videos(lane: LitellmLane, fakes: Providers, version: str | None) -> None:
+    azure, deployed = target(fakes, "azure", model="azure/sora-2", api_version=version)
+    objects = Objects(lane, azure)
+    objects.target = deployed
+    await objects.made("video_id", "videos.create", {"prompt": "a cat"})
+    assert (await objects("videos.get")).json["object"] == "video"
+    assert (await objects("videos.content")).content[4:8] == b"ftyp"
+    await objects("videos.remix", {"prompt": "a dog"})
+    assert all(one.path.startswith("/openai/v1/videos") for one in azure.requests)
+
+
+async def test_azure_s_fine_tuning_of_a_model_group(lane: LitellmLane, fakes: Providers) -> None:
+    azure, deployed = target(fakes, "azure")
+    asked = call("fine_tuning.create", {"model": "group", "training_file": "file-1"})
+    assert (await ask(lane, asked, deployed)).json["object"] == "fine_tuning.job"
+    assert azure.last.json["model"] == "gpt-4o"
+    assert azure.last.parameter("api-version") == "2024-10-21"
 
 
 async def test_responses_are_kept_and_deleted(lane: LitellmLane, fake: FakeOpenAI) -> None:

@@ -198,6 +198,7 @@ FIELD_TYPES: Mapping[str, tuple[FieldType, ...]] = {
         "rerank": ("documents[]: string object\ntop_n: integer",),
         "search": ("query[]: string\ncountry: string\nmax_results: integer",),
         "decisions": ("questions: array\nquestions[]: object",),
+        "images.generate": ("size: string\nquality: string\nstyle: string\nn: integer",),
         "images.edit": ("image: file\nmask: file",),
         "images.vary": ("image: file",),
         "transcriptions": (_FILE,),
@@ -208,6 +209,7 @@ FIELD_TYPES: Mapping[str, tuple[FieldType, ...]] = {
         "files.create": (_FILE,),
         "containers.files.create": (_FILE,),
         "batches.create": (_METADATA,),
+        "threads.messages.create": ("attachments: array\nattachments[]: object",),
         "fine_tuning.create": (
             _METADATA,
             "hyperparameters: object\nhyperparameters.n_epochs: string integer",

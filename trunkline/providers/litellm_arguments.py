@@ -92,7 +92,7 @@ def arguments(
     provider: LiteLLM's name for the deployment's provider.
     """
     function = call.operation.function
-    named = {name: value for name, value in deployment.params.items() if not _is_local(name)}
+    named = _stated(deployment, function, provider)
     named |= _query(call)
     named |= call.path
     named.pop("provider", None)
@@ -164,6 +164,15 @@ def has_thought_signatures(call: Call) -> bool:
     return False
 
 
+def _stated(deployment: Deployment, function: str, provider: str) -> dict[str, Any]:
+    """The deployment's parameters that are for LiteLLM."""
+    named = {name: value for name, value in deployment.params.items() if not _is_local(name)}
+    if provider == "azure" and function.startswith("avideo_"):
+        # Only the undated version has videos, and LiteLLM would put their ids behind it.
+        named.pop("api_version", None)
+    return named
+
+
 def _is_local(name: str) -> bool:
     return name in _LOCAL or "_cost" in name
 
@@ -195,8 +204,9 @@ def _addressed(call: Call, deployment: Deployment, provider: str) -> dict[str, A
     if function not in MODEL_FUNCTIONS:
         given = {"model": deployment.upstream_model if call.group else asked}
         return {"custom_llm_provider": provider} | (given if "model" in call.body else {})
-    if call.operation.model == "own" and not call.group:
-        named = {"model": asked, "custom_llm_provider": provider}
+    if call.operation.model == "own":
+        named = {"model": deployment.upstream_model if call.group else asked}
+        named["custom_llm_provider"] = provider
     else:
         named = {"model": deployment.model}
     return named | _model_info(function, deployment)
