@@ -32,7 +32,7 @@ def deployment(identity: str, provider: str = "openai", **params: Any) -> Deploy
         ("openrouter", "/v1/x", {"OPENROUTER_API_KEY": "k"}, "https://openrouter.ai/api/v1"),
         ("assemblyai", "/v2/x", {"ASSEMBLYAI_API_KEY": "k"}, "https://api.assemblyai.com"),
         ("eu.assemblyai", "/v2/x", {"ASSEMBLYAI_API_KEY": "k"}, "https://api.eu.assemblyai.com"),
-        ("deepgram", "/v1/x", {"DEEPGRAM_API_KEY": "k"}, "https://api.deepgram.com"),
+        ("deepgram", "/v1/x", {"DEEPGRAM_API_KEY": "k"}, "https://api.deepgram.com/v1"),
         ("fal_ai", "/x", {"FAL_AI_API_KEY": "k"}, "https://queue.fal.run"),
         ("bedrock", "/model/x/converse", AWS, "https://bedrock-runtime.eu-central-1.amazonaws.com"),
         (

@@ -18,6 +18,7 @@ NORMAL, GOING_AWAY, TOO_BIG, FAILED = 1000, 1001, 1009, 1011
 _MESSAGES = {WSMsgType.TEXT: "text", WSMsgType.BINARY: "bytes"}
 
 Heard = Callable[[str], None]
+Said = Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,16 +34,20 @@ class End:
 
 
 async def bridge(
-    receive: Receive, send: Send, provider: aiohttp.ClientWebSocketResponse, heard: Heard
+    receive: Receive,
+    send: Send,
+    provider: aiohttp.ClientWebSocketResponse,
+    heard: Heard | None = None,
+    said: Said | None = None,
 ) -> End | None:
     """Talks until one side ends.
 
-    heard: is told every text of the provider.
+    heard: is told every text of the provider. said: makes of a client's text what is said.
 
     The provider's end is returned, for the caller to close the client's side with; None once the
     client has ended, and the provider's side is closed.
     """
-    client = asyncio.ensure_future(_from_client(receive, provider))
+    client = asyncio.ensure_future(_from_client(receive, provider, said))
     speaker = asyncio.ensure_future(_from_provider(send, provider, heard))
     try:
         done, _ = await asyncio.wait({client, speaker}, return_when=asyncio.FIRST_COMPLETED)
@@ -56,15 +61,18 @@ async def bridge(
         await asyncio.gather(client, speaker, return_exceptions=True)
 
 
-async def _from_client(receive: Receive, provider: aiohttp.ClientWebSocketResponse) -> End | None:
+async def _from_client(
+    receive: Receive, provider: aiohttp.ClientWebSocketResponse, said: Said | None
+) -> End | None:
     """Says what the client says; its end, or None where the provider no longer listens."""
     while True:
         message = await receive()
         if message["type"] == "websocket.disconnect":
             return End(_passed_on(message.get("code"), otherwise=GOING_AWAY))
         try:
-            if message.get("text") is not None:
-                await provider.send_str(message["text"])
+            text = message.get("text")
+            if text is not None:
+                await provider.send_str(said(text) if said else text)
             else:
                 await provider.send_bytes(message["bytes"])
         except ConnectionError:
@@ -72,14 +80,14 @@ async def _from_client(receive: Receive, provider: aiohttp.ClientWebSocketRespon
 
 
 async def _from_provider(
-    send: Send, provider: aiohttp.ClientWebSocketResponse, heard: Heard
+    send: Send, provider: aiohttp.ClientWebSocketResponse, heard: Heard | None
 ) -> End:
     while True:
         message = await provider.receive()
         kind = _MESSAGES.get(message.type)
         if kind is None:
             return _end_of(message)
-        if kind == "text":
+        if heard and kind == "text":
             heard(message.data)
         await send({"type": "websocket.send", kind: message.data})
 

@@ -29,7 +29,8 @@ from .http import (
     send_answer,
 )
 from .inference import Inference
-from .passthrough import Match, PassThroughs, json_fields, raw_path
+from .passing import Match, raw_path
+from .passthrough import PassThroughs, json_fields
 
 PREFIX = "/openai/v1/"
 

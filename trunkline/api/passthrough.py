@@ -6,36 +6,27 @@ our key is taken off, and the provider's is put on.
 
 from __future__ import annotations
 
-import base64
-import binascii
 import contextlib
 import logging
-import os
 import re
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any
-from urllib.parse import parse_qsl, unquote
 
 import aiohttp
 
 from .. import json_text
-from ..access.identity import credential
 from ..call import Call, Deployment, Headers, Operation, Timeouts, Wire
 from ..deadline import Alarms
-from ..errors import ErrorKind, GatewayError, MethodNotAllowed, NotFound, internal_error
+from ..errors import ErrorKind, GatewayError, internal_error
 from ..gateway import Gateway
-from ..live.snapshot import Snapshot
 from ..providers import failures
 from ..providers.environment import ENVIRON
-from ..providers.passthrough.accounts import Account, account_of, first_account, lends
-from ..providers.passthrough.destination import checked, filtered
-from ..providers.passthrough.endpoints import Endpoint, endpoints_of
+from ..providers.passthrough.accounts import lends
+from ..providers.passthrough.endpoints import Endpoint
 from ..providers.passthrough.request import Outgoing
-from ..providers.passthrough.send import asked_model, forwarded, name_model, prepare, send
-from ..providers.passthrough.table import BY_PREFIX, PassThrough
+from ..providers.passthrough.send import prepare, send
+from ..providers.passthrough.table import PassThrough
 from ..settings.schema import GeneralSettings
 from . import errors
 from .http import (
@@ -45,30 +36,17 @@ from .http import (
     Scope,
     Send,
     encode,
-    header_map,
     read_body,
     send_answer,
     too_large,
 )
+from .passing import Match, Passing, to_deployment
 from .relay import Upload, relay
 
 log = logging.getLogger("trunkline.api")
 
 _OPERATIONS = {wire: Operation("pass_through", wire, "*", ()) for wire in Wire}
-_AWS_KEY = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/,\s]+)/")
 _JSON = re.compile(r"application/(?:[\w.-]+\+)?json\b")
-
-
-@dataclass(frozen=True, slots=True)
-class Match:
-    """Where a request goes on to. path: what goes on of its path."""
-
-    target: PassThrough | Endpoint
-    path: str
-
-    @property
-    def wire(self) -> Wire:
-        return self.target.wire if isinstance(self.target, PassThrough) else Wire.OPENAI
 
 
 class PassThroughs:
@@ -85,27 +63,6 @@ class PassThroughs:
         self._session = session
         self._alarms = alarms
         self._body_limit = body_limit
-        self._endpoints: tuple[Endpoint, ...] = ()
-        self._of: Snapshot | None = None
-
-    def match(self, scope: Scope) -> Match | None:
-        """Where a request goes on to; None where it isn't passed on."""
-        path = raw_path(scope)
-        for endpoint in self._configured():
-            rest = endpoint.rest(path)
-            if rest is not None:
-                return Match(endpoint, rest)
-        prefix, slash, rest = path[1:].partition("/")
-        row = BY_PREFIX.get(prefix)
-        return Match(row, slash + rest) if row else None
-
-    def _configured(self) -> tuple[Endpoint, ...]:
-        snapshot = self._gateway.serving.snapshot
-        if snapshot is not self._of:
-            configured = snapshot.settings.general_settings.pass_through_endpoints
-            self._endpoints = endpoints_of(configured, ENVIRON)
-            self._of = snapshot
-        return self._endpoints
 
     async def __call__(self, match: Match, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = _Exchange(
@@ -135,8 +92,8 @@ class PassThroughs:
             await exchange.refuse(internal_error(exchange.id))
 
 
-class _Exchange:
-    """One request that is passed on."""
+class _Exchange(Passing):
+    """One request that is passed on, and its answer."""
 
     def __init__(
         self,
@@ -149,39 +106,26 @@ class _Exchange:
         receive: Receive,
         send: Send,
     ) -> None:
-        self.id = os.urandom(16).hex()
+        super().__init__(gateway, match, scope)
         self.answering = False
-        self._gateway = gateway
         self._session = session
         self._alarms = alarms
         self._body_limit = body_limit
-        self._match = match
-        self._scope = scope
         self._receive = receive
         self._send_on = send
-        self._headers = header_map(scope)
-        self._query = scope["query_string"].decode("latin-1")
         self._upload: Upload | None = None
-        self._settings = gateway.serving.snapshot.settings
-        self._patience = _patience(self._settings.general_settings, match.target)
+        self._patience = _patience(self.settings.general_settings, match.target)
 
     async def run(self) -> None:
-        target = self._match.target
+        target = self.match.target
+        key = self.let_in()
         if isinstance(target, Endpoint):
-            await self._to_endpoint(target)
+            await self._to_endpoint(target, key)
         else:
-            await self._to_provider(target)
+            await self._to_provider(target, key)
 
-    async def _to_endpoint(self, endpoint: Endpoint) -> None:
-        key = self._headers.get(endpoint.key_header) or self._key()
-        if endpoint.auth:
-            self._gateway.authenticate(key)
-        if self._scope["method"] not in endpoint.methods:
-            raise MethodNotAllowed(
-                f"{endpoint.path} takes {', '.join(sorted(endpoint.methods))},"
-                f" not {self._scope['method']}."
-            )
-        request = self._outgoing(key, self._body())
+    async def _to_endpoint(self, endpoint: Endpoint, key: str | None) -> None:
+        request = self.outgoing(key, self._body())
         endpoint.prepare(request)
         seconds = endpoint.timeout or self._patience
         async with self._watched():
@@ -189,38 +133,28 @@ class _Exchange:
             async with _closing(response):
                 await self._relay(response, seconds)
 
-    async def _to_provider(self, row: PassThrough) -> None:
-        key = self._key()
-        self._gateway.authenticate(key)
-        json = bool(_JSON.match(self._headers.get("content-type", "")))
+    async def _to_provider(self, row: PassThrough, key: str | None) -> None:
+        json = bool(_JSON.match(self.headers.get("content-type", "")))
         whole = json or row.signer == "aws" or row.rules is not None
         body: bytes | Upload
         if whole:
             body = await read_body(self._receive, self._body_limit, self._alarms)
         else:
             body = self._body()
-        request = self._outgoing(key, body)
+        request = self.outgoing(key, body)
         if row.rules is not None:
             row.rules.check(request, ENVIRON)
         fields = json_fields(body)
-        group = self._group(row, request.path, fields)
+        group = self.group(row, request.path, [fields.get("model")])
         async with self._watched():
             if group is None:
-                account = self._account(row, request.path)
+                account = self.account(row, request.path)
                 await prepare(row, request, account, self._session)
                 response = await self._sent(request, self._patience)
                 async with _closing(response):
                     await self._relay(response, self._patience)
             else:
                 await self._to_group(row, group, request, fields)
-
-    def _account(self, row: PassThrough, path: str) -> Account:
-        """The account for a request that names no model group."""
-        vertex = self._settings.default_vertex_config.model_dump(exclude_none=True)
-        if row.signer == "google" and vertex:
-            return account_of(row, path, ENVIRON, vertex)
-        deployments = self._gateway.serving.snapshot.deployments
-        return first_account(row, path, ENVIRON, deployments)
 
     async def _to_group(
         self, row: PassThrough, group: str, request: Outgoing, fields: dict[str, Any]
@@ -231,12 +165,12 @@ class _Exchange:
             group=group,
             body=fields,
             started=time.monotonic(),
-            headers=self._headers,
+            headers=self.headers,
             num_retries=None if self._upload is None else 0,
             fallback_groups={},
         )
         connect = partial(self._connect, row, group, request, fields)
-        reaching = self._gateway.reach(call, connect, suits=partial(lends, row))
+        reaching = self.gateway.reach(call, connect, suits=partial(lends, row))
         async with reaching as reached, _closing(reached.connection):
             response = reached.connection
             if response.status >= 400:
@@ -259,77 +193,17 @@ class _Exchange:
             raise failures.failure(
                 ErrorKind.BAD_REQUEST, "a body that was sent in part can't be sent again"
             )
-        path = request.path
-        if row.group_first:
-            path = path[path.index("/", 1) :]
-        request = replace(
-            request,
-            path=name_model(row, path, deployment),
-            headers=request.headers.copy(),
-            body=_naming(request.body, fields, group, deployment),
-        )
-        account = account_of(row, request.path, ENVIRON, deployment.params)
+        request, account = to_deployment(row, request, deployment)
+        request.body = _naming(request.body, fields, group, deployment)
         await prepare(row, request, account, self._session)
         return await self._sent(request, timeouts.total)
 
-    def _group(self, row: PassThrough, path: str, fields: Mapping[str, Any]) -> str | None:
-        """The model group that a request names, where its provider is the prefix's."""
-        snapshot = self._gateway.serving.snapshot
-        named = asked_model(row, path) or fields.get("model")
-        if row.group_first:
-            named, slash, _ = path[1:].partition("/")
-            if not slash:
-                raise NotFound(f"/{row.name} must be followed by a model group and a path.")
-        if not isinstance(named, str):
-            return None
-        group = unquote(named)
-        if any(lends(row, deployment) for deployment in snapshot.resolve(group)):
-            return group
-        if row.group_first:
-            raise NotFound(
-                f"The model '{group}' does not exist, or is none of {row.name}'s.",
-                param="model",
-                code="model_not_found",
-            )
-        return None
-
-    def _key(self) -> str | None:
-        """Our key, from the headers, or from the query, where Google's clients put theirs."""
-        key = credential(self._headers)
-        if key is None:
-            query = dict(parse_qsl(self._query))
-            return query.get("key") if self._match.wire is Wire.GOOGLE else None
-        signed = _AWS_KEY.match(key)
-        if signed:
-            return signed[1]
-        if key[:6].lower() == "basic ":
-            return _password(key[6:])
-        return key
-
-    def _outgoing(self, key: str | None, body: bytes | Upload) -> Outgoing:
-        google = self._match.wire is Wire.GOOGLE
-
-        def ours(name: str, value: str) -> bool:
-            return (google and name == "key") or (key is not None and value == key)
-
-        pairs = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in self._scope["headers"]]
-        headers = forwarded(pairs, key)
-        if isinstance(body, bytes):
-            headers.popall("content-length", None)
-        return Outgoing(
-            method=self._scope["method"],
-            path=checked(self._match.path),
-            query=filtered(self._query, ours),
-            headers=headers,
-            body=body,
-        )
-
     def _body(self) -> bytes | Upload:
         """The body as it will arrive; the limit is checked before, where its length is stated."""
-        length = self._headers.get("content-length", "")
+        length = self.headers.get("content-length", "")
         if length.isdecimal() and int(length) > self._body_limit:
             raise too_large(self._body_limit)
-        if length == "0" or (not length and "transfer-encoding" not in self._headers):
+        if length == "0" or (not length and "transfer-encoding" not in self.headers):
             return b""
         self._upload = Upload(self._receive, self._body_limit)
         return self._upload
@@ -361,9 +235,9 @@ class _Exchange:
         sending = relay(
             response,
             self._send_on,
-            wire=self._match.wire,
+            wire=self.match.wire,
             extra=extra,
-            heartbeat=self._gateway.serving.heartbeat,
+            heartbeat=self.gateway.serving.heartbeat,
             seconds=seconds,
         )
         if self._upload is not None and self._upload.ended:
@@ -373,7 +247,7 @@ class _Exchange:
             await sending
 
     async def refuse(self, error: GatewayError) -> None:
-        status, headers, body = errors.render(error, self._match.wire)
+        status, headers, body = errors.render(error, self.match.wire)
         headers += [("x-trunkline-call-id", self.id), ("x-litellm-call-id", self.id)]
         await send_answer(self._send_on, status, encode(headers), body)
 
@@ -394,12 +268,6 @@ async def _closing(response: aiohttp.ClientResponse) -> Any:
         response.release() if response.content.at_eof() else response.close()
 
 
-def raw_path(scope: Scope) -> str:
-    """A request's path as the client encoded it."""
-    raw = scope.get("raw_path")
-    return str(raw.decode("latin-1") if raw else scope["path"])
-
-
 def json_fields(body: bytes | Upload) -> dict[str, Any]:
     """The JSON object of a body; empty where it is none, which is the provider's to say."""
     if not isinstance(body, bytes) or b'"model"' not in body:
@@ -416,12 +284,3 @@ def _naming(body: Any, fields: dict[str, Any], group: str, deployment: Deploymen
     if fields.get("model") != group or group == deployment.upstream_model:
         return body
     return json_text.dumps({**fields, "model": deployment.upstream_model})
-
-
-def _password(encoded: str) -> str | None:
-    try:
-        pair = base64.b64decode(encoded, validate=True).decode()
-    except (binascii.Error, UnicodeDecodeError):
-        return None
-    user, _, password = pair.partition(":")
-    return password or user

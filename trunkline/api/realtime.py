@@ -21,9 +21,9 @@ from ..gateway import Gateway
 from ..live.snapshot import Snapshot
 from ..providers import failures
 from ..providers.realtime import BETA, Session, connect, takes_sessions
-from . import errors
 from .bridge import FAILED, bridge
-from .http import Receive, Scope, Send, encode, header_map
+from .http import Receive, Scope, Send, header_map
+from .sockets import accept, close, key_in, refuse
 
 log = logging.getLogger("trunkline.api")
 
@@ -40,11 +40,8 @@ OPERATION = Operation(
 )
 
 _PROTOCOL = "realtime"
-_KEY_PROTOCOL = "openai-insecure-api-key."
 _BETA_PROTOCOL = "openai-beta.realtime-v1"
 _NOT_HANDED_ON = frozenset({"model", "deployment", "api-version", "key", "api_key", "api-key"})
-_LONGEST_REASON = 123
-"""Bytes of a close frame's reason (RFC 6455, section 5.5)."""
 
 
 class Realtime:
@@ -60,7 +57,7 @@ class Realtime:
         try:
             headers = header_map(scope)
             protocols = scope.get("subprotocols") or []
-            secret = self._let_in(credential(headers) or _key_in(protocols))
+            secret = self._let_in(credential(headers) or key_in(protocols))
             call = _call(call_id, scope, secret)
             fits = suiting(secret)
             check(self._gateway.serving.snapshot, call.group, fits)
@@ -97,10 +94,11 @@ class Realtime:
         send: Send,
     ) -> None:
         connecting = partial(self._connect, session)
+        spoken = _PROTOCOL if _PROTOCOL in protocols else None
         accepted = False
         try:
             async with self._gateway.reach(call, connecting, suits=fits) as reached:
-                await _accept(send, protocols, call)
+                await accept(send, call.id, spoken)
                 accepted = True
                 async with reached.connection as provider:
                     end = await bridge(receive, send, provider, partial(_learn, call.usage))
@@ -108,30 +106,18 @@ class Realtime:
                     return
                 if end.broken:
                     raise failures.cut(end.broken)
-                await _close(send, end.code, end.reason)
+                await close(send, end.code, end.reason)
         except GatewayError as error:
             if not accepted:
-                await _accept(send, protocols, call)
+                await accept(send, call.id, spoken)
             await send({"type": "websocket.send", "text": _error_event(error, call.id)})
-            await _close(send, FAILED, error.message)
+            await close(send, FAILED, error.message)
             raise
 
     async def _connect(
         self, session: Session, deployment: Deployment, timeouts: Timeouts
     ) -> aiohttp.ClientWebSocketResponse:
         return await connect(self._http, deployment, session, timeouts.total)
-
-
-async def refuse(scope: Scope, send: Send, error: GatewayError) -> None:
-    """Answers the handshake with an HTTP error, where the server can; else by closing."""
-    if "websocket.http.response" not in (scope.get("extensions") or {}):
-        await send({"type": "websocket.close", "code": FAILED})
-        return
-    status, headers, body = errors.render(error, Wire.OPENAI)
-    headers.append(("content-length", str(len(body))))
-    start = {"type": "websocket.http.response.start", "status": status}
-    await send({**start, "headers": encode(headers)})
-    await send({"type": "websocket.http.response.body", "body": body})
 
 
 def suiting(secret: ClientSecret | None) -> Callable[[Deployment], bool]:
@@ -182,25 +168,6 @@ def _call(call_id: str, scope: Scope, secret: ClientSecret | None) -> Call:
         query=handed_on(query),
         fallback_groups={} if secret else None,
     )
-
-
-async def _accept(send: Send, protocols: list[str], call: Call) -> None:
-    headers = [("x-trunkline-call-id", call.id), ("x-litellm-call-id", call.id)]
-    spoken = _PROTOCOL if _PROTOCOL in protocols else None
-    await send({"type": "websocket.accept", "subprotocol": spoken, "headers": encode(headers)})
-
-
-async def _close(send: Send, code: int, reason: str) -> None:
-    short = reason.encode()[:_LONGEST_REASON].decode(errors="ignore")
-    await send({"type": "websocket.close", "code": code, "reason": short})
-
-
-def _key_in(protocols: list[str]) -> str | None:
-    """Our key as browsers send it, which can set no headers on a WebSocket."""
-    for protocol in protocols:
-        if protocol.startswith(_KEY_PROTOCOL):
-            return protocol.removeprefix(_KEY_PROTOCOL)
-    return None
 
 
 def _speaks_beta(headers: Mapping[str, str], protocols: list[str]) -> bool:

@@ -34,10 +34,13 @@ from . import (
 from .http import Incoming, Receive, Scope, Send, encode, send_answer
 from .inference import Inference
 from .openai_prefix import OpenAIPrefix
+from .passing import Ways
 from .passthrough import PassThroughs
+from .passthrough_sockets import PassThroughSockets
 from .realtime import Realtime
 from .realtime_http import RealtimeHttp
 from .routes import RouteTable
+from .sockets import refuse
 
 log = logging.getLogger("trunkline.api")
 
@@ -54,7 +57,9 @@ class Surface:
     ) -> None:
         self._routes = RouteTable(OPERATIONS)
         self._inference = Inference(gateway, alarms, body_limit)
+        self._ways = Ways(gateway)
         self._passthroughs = PassThroughs(gateway, session, alarms, body_limit)
+        self._sockets = PassThroughSockets(gateway, session)
         self._openai = OpenAIPrefix(
             gateway, self._inference, self._passthroughs, alarms, body_limit
         )
@@ -80,7 +85,7 @@ class Surface:
             await answer(*found, scope, receive, send)
         elif operation := realtime_http.BY_PATH.get(scope["path"]):
             await self._realtime_http(operation, scope, receive, send)
-        elif passed := self._passthroughs.match(scope):
+        elif passed := self._ways.match(scope):
             await self._passthroughs(passed, scope, receive, send)
         elif refused is not None and not self._other_takes(scope):
             status, headers, body = errors.render(refused, Wire.OPENAI)
@@ -95,10 +100,12 @@ class Surface:
     async def websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["path"] in realtime.PATHS:
             await self._realtime(scope, receive, send)
-            return
-        await receive()
-        error = NotFound(f"There is no WebSocket at {scope['path']}.", code="unknown_url")
-        await realtime.refuse(scope, send, error)
+        elif passed := self._ways.match(scope):
+            await self._sockets(passed, scope, receive, send)
+        else:
+            await receive()
+            error = NotFound(f"There is no WebSocket at {scope['path']}.", code="unknown_url")
+            await refuse(scope, send, error)
 
 
 def _others(gateway: Gateway) -> FastAPI:

@@ -6,24 +6,19 @@ clients of the beta get the older one.
 
 from __future__ import annotations
 
-import asyncio
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import aiohttp
 from yarl import URL
 
-from ..call import Deployment, Wire
-from . import entra, failures
+from ..call import Deployment
+from . import entra
 from .catalog import PROVIDERS
 from .mock_lane import is_mock
+from .sockets import open_socket
 from .target import location
-
-LARGEST_MESSAGE = 16 * 1024 * 1024
-"""Bytes; OpenAI takes up to 15 MiB of audio in one event."""
-PING_SECONDS = 30.0
-CLOSE_SECONDS = 5.0
 
 BETA = ("openai-beta", "realtime=v1")
 
@@ -58,25 +53,8 @@ async def connect(
     http: aiohttp.ClientSession, deployment: Deployment, session: Session, seconds: float
 ) -> aiohttp.ClientWebSocketResponse:
     """A session at a deployment. seconds: until it is open. Raises ProviderError."""
-    url = url_of(deployment, session)
-    try:
-        async with asyncio.timeout(seconds):
-            return await http.ws_connect(
-                url,
-                headers=await headers_of(deployment, session),
-                heartbeat=PING_SECONDS,
-                max_msg_size=LARGEST_MESSAGE,
-                timeout=aiohttp.ClientWSTimeout(ws_close=CLOSE_SECONDS),
-            )
-    except aiohttp.WSServerHandshakeError as error:
-        headers: Mapping[str, str] = error.headers or {}
-        raise failures.classify(
-            error.status, b"", headers, Wire.OPENAI, deployment.provider
-        ) from None
-    except TimeoutError:
-        raise failures.timed_out(seconds) from None
-    except (aiohttp.ClientError, OSError) as error:
-        raise failures.unreachable(error) from error
+    url, headers = url_of(deployment, session), await headers_of(deployment, session)
+    return await open_socket(http, url, headers, seconds, provider=deployment.provider)
 
 
 def url_of(deployment: Deployment, session: Session) -> URL:

@@ -391,6 +391,7 @@ class GeneralSettings(Section):
     max_request_size_mb: Amount = MEGABYTES
     pass_through_endpoints: tuple[PassThroughEndpoint, ...] = ()
     pass_through_request_timeout: Seconds = 600.0
+    enable_openai_websocket_passthrough: Flag = False
     health_check_concurrency: Count | None = None
     health_check_details: Flag = True
     health_check_skip_disabled_background_models: Flag = False

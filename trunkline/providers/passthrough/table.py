@@ -276,7 +276,7 @@ ROWS: tuple[PassThrough, ...] = (
     PassThrough(
         ("deepgram",),
         ("deepgram",),
-        (Origin("https://api.deepgram.com", ("DEEPGRAM_API_BASE",)),),
+        (Origin("https://api.deepgram.com/v1", ("DEEPGRAM_API_BASE",)),),
         ("DEEPGRAM_API_KEY",),
         auth=("authorization", "Token {key}"),
     ),

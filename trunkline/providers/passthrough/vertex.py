@@ -24,6 +24,11 @@ _LOCATION = re.compile(r"[a-z][a-z0-9-]*")
 _PLACED = re.compile(r"/projects/(?P<project>[^/]+)/locations/(?P<location>[^/]+)")
 _VERSION = re.compile(r"^/(?P<version>v\d+(?:(?:alpha|beta)\d*)?)(?=/)")
 _DISCOVERY = "/discovery"
+_SOCKETS = "/ws/"
+_LIVE_SERVICE = f"{_SOCKETS}google.cloud.aiplatform.v1.LlmBidiService/BidiGenerateContent"
+LIVE = "/live"
+"""LiteLLM's short path for the WebSocket of the Live API."""
+
 _TOKEN_SECONDS = 30.0
 
 _PROJECT_ENV = ("DEFAULT_VERTEXAI_PROJECT", "VERTEXAI_PROJECT")
@@ -63,6 +68,12 @@ def place(request: Outgoing, params: Mapping[str, Any], environ: Mapping[str, st
     if request.path.startswith(f"{_DISCOVERY}/"):
         request.path = request.path.removeprefix(_DISCOVERY)
         return
+    if request.path == LIVE:
+        request.path = _LIVE_SERVICE
+    if request.path.startswith(_SOCKETS):
+        if project := _project(params, environ):
+            request.headers["x-goog-user-project"] = project
+        return
     project = _project(params, environ) or _named(request.path, "project")
     location = _location(params, environ) or _named(request.path, "location")
     if not project:
@@ -77,6 +88,21 @@ def place(request: Outgoing, params: Mapping[str, Any], environ: Mapping[str, st
     named = version["version"] if version else _usual_version(rest)
     placed, count = _PLACED.subn(lambda _: here, rest, count=1)
     request.path = f"/{named}{placed if count else here + rest}"
+
+
+def resource(model: str, params: Mapping[str, Any], environ: Mapping[str, str]) -> str:
+    """A model's full name, in the configured project and location where there are any.
+
+    model: its full name in any project, from `publishers/` on, or alone as one of Google's.
+    """
+    project, location = _project(params, environ), _location(params, environ)
+    _, publisher, named = model.rpartition("publishers/")
+    name = (
+        publisher + named if publisher else f"publishers/google/models/{named.rpartition('/')[2]}"
+    )
+    if not (project and location):
+        return model
+    return f"projects/{project}/locations/{location}/{name}"
 
 
 def _usual_version(path: str) -> str:
