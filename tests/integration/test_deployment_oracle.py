@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from random import Random
 from types import ModuleType
 from typing import Any
 
@@ -14,8 +15,9 @@ from tests.support.routing import call
 from trunkline.call import Deployment
 from trunkline.live.snapshot import build_snapshot
 from trunkline.routing.candidate import candidate
-from trunkline.routing.health import Vitals
+from trunkline.routing.health import Health, Vitals
 from trunkline.routing.policy import RoutingPolicy
+from trunkline.routing.router import build_router
 from trunkline.settings.schema import Settings
 
 pytestmark = pytest.mark.criterion("R1.5")
@@ -126,3 +128,38 @@ async def test_a_shared_time_limit_for_streams_holds_where_litellm_lets_it_hold(
     settings = Settings.model_validate({"router_settings": router})
     ours = RoutingPolicy.from_settings(settings).timeouts(deployment_of(held), call(stream=True))
     assert ours.total == oracle.Read([held], **router).timeout("d0", stream=True)
+
+
+GROUPS = [
+    {"group_name": "mixed", "models": ["a", "b"], "routing_strategy": "least-busy"},
+    {
+        "group_name": "ranked",
+        "models": ["b", "c"],
+        "routing_strategy": "priority",
+        "model_priorities": {"b": 2, "c": 1},
+    },
+    {"group_name": "c", "models": ["d", "unheard-of"], "routing_strategy": "cost-based-routing"},
+]
+
+
+async def test_routing_groups_hold_whom_litellm_puts_there_and_choose_as_litellm_does(
+    oracle: ModuleType,
+) -> None:
+    entries = [
+        entry({("", "model_name"): model, ("model_info", "id"): f"{model}{number}"})
+        for model in "abcde"
+        for number in range(2)
+    ]
+    entries[0]["litellm_params"]["order"] = 7
+    configuration = {"routing_groups": GROUPS, "model_group_alias": {"other": "mixed"}}
+    theirs = oracle.Read(entries, **configuration)
+    settings = Settings.model_validate({"model_list": entries, "router_settings": configuration})
+    snapshot = build_snapshot(settings, version=1)
+    ours = build_router(settings, snapshot, Health(), Random(1))
+    for name in ("mixed", "ranked", "other"):
+        found = {each.id: each.order for each in snapshot.resolve(name)}
+        assert found == theirs.routing_group("mixed" if name == "other" else name)
+    assert theirs.routing_group("c") is None
+    assert [each.id for each in snapshot.resolve("c")] == ["c0", "c1"]
+    for name in ("mixed", "ranked", "other", *"abcde"):
+        assert ours.strategy_of(snapshot.resolve(name)).name == theirs.strategy(name)

@@ -231,6 +231,16 @@ class Read:
         assert client is None or isinstance(client, MaxParallelRequestsLimit)
         return None if client is None else client.max_parallel_requests
 
+    def routing_group(self, name: str) -> dict[str, int | None] | None:
+        """The order of each deployment that the name of a routing group stands for, by id."""
+        members = self._router._get_routing_group_deployments(name)
+        if members is None:
+            return None
+        return {id_of(each): litellm.utils.get_deployment_order(each) for each in members}
+
+    def strategy(self, name: str) -> str:
+        return str(self._router._get_routing_context(name)[0])
+
     def sent(self, identity: str, request: Mapping[str, Any]) -> dict[str, Any]:
         """The arguments of a call with these fields."""
         fields, entry = dict(request), self._held[identity]

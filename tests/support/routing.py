@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from random import Random
 from typing import Any
 
@@ -119,6 +119,7 @@ class Known:
 
     everything: tuple[Deployment, ...]
     facts: Facts
+    routing_groups: Mapping[str, tuple[Deployment, ...]] = field(default_factory=dict)
 
     def facts_of(self, of: Deployment) -> Mapping[str, Any]:
         return {**self.facts(of), **of.info}

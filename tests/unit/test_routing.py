@@ -41,7 +41,7 @@ def two(**fields: Any) -> tuple[Deployment, Deployment]:
 async def test_every_built_in_strategy_routes_under_its_litellm_name(name: str) -> None:
     deployments = two()
     over = router(deployments, name)
-    assert over.strategy.name == name
+    assert over.strategy_of(tuple(deployments)).name == name
     assert await chosen(over, deployments, 5) <= {"d0", "d1"}
 
 

@@ -19,6 +19,7 @@ from ..settings.wildcards import WILDCARD, Wildcard, filled, wildcards
 from .deployments import deployments_of, search_tools_of, with_model
 from .facts import facts_of, price_map
 from .listing import names_shown
+from .routing_groups import routing_groups_of
 
 REMEMBERED = 4096
 """Names that wildcards matched and that are remembered, the latest."""
@@ -35,6 +36,7 @@ class Snapshot:
 
     deployments: those of the `model_list`. groups: the same by model group, in its order.
     search_tools: the deployments of each search tool, in the order of `search_tools`.
+    routing_groups: copies of the deployments of several model groups, by the name for all.
     """
 
     version: int
@@ -42,6 +44,7 @@ class Snapshot:
     deployments: Deployments
     groups: Mapping[str, Deployments]
     search_tools: Mapping[str, Deployments]
+    routing_groups: Mapping[str, Deployments]
     _prices: PriceMap
     _named: dict[str, Deployments]
     _wildcards: tuple[Wildcard, ...]
@@ -122,15 +125,24 @@ def build_snapshot(settings: Settings, version: int) -> Snapshot:
         deployments=deployments,
         groups=groups,
         search_tools=_grouped(tools),
+        routing_groups={},
         _prices=prices,
         _named=_named(deployments, groups),
         _wildcards=patterns,
-        _shown=names_shown(settings, groups, prices),
+        _shown=(),
         _facts={deployment: facts_of(deployment, prices) for deployment in deployments},
+    )
+    routing = routing_groups_of(settings, groups, snapshot.resolve)
+    named = routing | snapshot._named
+    snapshot = replace(
+        snapshot,
+        routing_groups=routing,
+        _named=named,
+        _shown=names_shown(settings, {**groups, **routing}, prices),
     )
     aliases = settings.router_settings.model_group_alias
     targets = {alias: snapshot.resolve(target.model) for alias, target in aliases.items()}
-    return replace(snapshot, _named=snapshot._named | targets)
+    return replace(snapshot, _named=named | targets)
 
 
 def _grouped(deployments: Iterable[Deployment]) -> dict[str, Deployments]:

@@ -32,6 +32,7 @@ class Candidate:
     client_patterns: what `tag_regex` finds clients by, in their `User-Agent` headers.
     tag_filtering: what the group says about it; None where it says nothing.
     fails_open: whether its group disregards tags that would leave nobody.
+    kept_latencies: samples of its latencies that are kept.
     cooldown_time: seconds; None for the general one.
     allowed_fails, allowed_by_kind: failures a minute that don't cool it, None for the general rule.
     """
@@ -49,6 +50,7 @@ class Candidate:
     client_patterns: tuple[re.Pattern[str], ...]
     tag_filtering: bool | None
     fails_open: bool
+    kept_latencies: int
     cooldown_time: float | None
     allowed_fails: int | None
     allowed_by_kind: Counts
@@ -68,6 +70,7 @@ def candidate(
     facts: Mapping[str, Any],
     default_places: int | None,
     informed: bool = False,
+    kept_latencies: int = 0,
 ) -> Candidate:
     """facts: what is known about its model, `model_info` included.
 
@@ -92,6 +95,7 @@ def candidate(
         client_patterns=tuple(map(re.compile, params.get("tag_regex") or ())),
         tag_filtering=info.get("enable_tag_filtering"),
         fails_open=bool(info.get("allow_fail_open")),
+        kept_latencies=kept_latencies,
         cooldown_time=_first(None, info.get("cooldown_time"), params.get("cooldown_time")),
         allowed_fails=info.get("allowed_fails"),
         allowed_by_kind=counts(as_mapping(info.get("allowed_fails_policy")), ALLOWED_FAILS),

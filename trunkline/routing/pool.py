@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
 
 from ..call import Call
 from ..errors import ErrorKind, NoDeployment, PermissionDenied, ProviderError
-from ..settings import Settings
 from .candidate import Candidate
 from .capabilities import needed
-from .configured import configured
 from .health import MINUTE, Health
+from .manner import Manner
 from .prompt_size import MOST_BYTES, USUAL_BYTES, text_bytes
 from .tags import Asked, tagged
 
@@ -21,51 +19,31 @@ _MANY_PROMPTS = frozenset({"embeddings", "moderations", "rerank"})
 """Operations that give the model one text after another, each with the whole context."""
 
 
-@dataclass(frozen=True, slots=True)
-class Filters:
-    """Which filters the configuration turns on.
-
-    tags_match_any: one tag in common is enough.
-    tags_prefix: what marks tags that are meant for routing.
-    limits: `rpm` and `tpm` are limits, not only weights.
-    informed: also those in `model_info`, which are no weights.
-    pre_call: requests that a model is known not to take don't go there.
-    """
-
-    tags: bool = False
-    tags_match_any: bool = True
-    tags_prefix: str = ""
-    limits: bool = False
-    informed: bool = False
-    pre_call: bool = False
-
-    @classmethod
-    def from_settings(cls, settings: Settings, strategy_limits: bool) -> Filters:
-        router = settings.router_settings
-        pre_call = router.enable_pre_call_checks
-        optional = configured(settings, "optional_pre_call_checks", ())
-        strict = strategy_limits or "enforce_model_rate_limits" in optional
-        return cls(
-            tags=router.enable_tag_filtering,
-            tags_match_any=router.tag_filtering_match_any,
-            tags_prefix=router.tag_routing_prefix,
-            limits=strict or pre_call,
-            informed=strict,
-            pre_call=pre_call,
-        )
-
-
 class Pool:
     """The deployments of one group, and what is true of them for every call.
 
     usable: those whose credentials are there. missing: variables that the others lack.
     plain: whether, as long as nobody cools down, every call may go to all of `first`.
     first: those of the lowest `order`.
+    strategy, fails_over: of the group's manner.
     """
 
-    __slots__ = ("_filters", "_group", "_tag_filtering", "first", "missing", "plain", "usable")
+    __slots__ = (
+        "_filters",
+        "_group",
+        "_tag_filtering",
+        "fails_over",
+        "first",
+        "missing",
+        "plain",
+        "strategy",
+        "usable",
+    )
 
-    def __init__(self, candidates: Sequence[Candidate], filters: Filters) -> None:
+    def __init__(self, candidates: Sequence[Candidate], manner: Manner) -> None:
+        filters = manner.filters
+        self.strategy = manner.strategy
+        self.fails_over = manner.fails_over
         self.usable = tuple(each for each in candidates if not each.deployment.missing)
         self.missing = sorted({name for each in candidates for name in each.deployment.missing})
         self._group = candidates[0].deployment.group_label if candidates else ""

@@ -6,6 +6,7 @@ import logging
 from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain
 from random import Random
 from typing import Any, Protocol
 
@@ -13,20 +14,19 @@ from ..call import Call, Deployment, Usage
 from ..errors import ErrorKind, GatewayError, NoDeployment, ProviderError
 from ..settings import Settings
 from .candidate import Candidate, Facts, candidate
-from .configured import as_mapping
 from .cooldowns import CooldownRules
 from .health import Cooldown, Health
+from .manner import Manner, by_group, general
 from .places import hand_on, redeem, wait_for_place
 from .policy import RoutingPolicy
-from .pool import Filters, Pool, preferred
-from .strategies import STRATEGIES, SimpleShuffle, Strategy
+from .pool import Pool, preferred
+from .strategies import Strategy
 
 log = logging.getLogger("trunkline.routing")
 
 REMEMBERED = 4096
 """Deployments and groups whose precomputed data are kept; wildcards make more as they are used."""
 
-KEPT_LATENCIES = 10
 TIMEOUT_PENALTY = 1000.0
 """Seconds that LiteLLM counts for an answer that didn't come."""
 
@@ -36,6 +36,9 @@ class Known(Protocol):
 
     @property
     def everything(self) -> Iterable[Deployment]: ...
+
+    @property
+    def routing_groups(self) -> Mapping[str, Iterable[Deployment]]: ...
 
     def facts_of(self, deployment: Deployment) -> Mapping[str, Any]: ...
 
@@ -50,28 +53,24 @@ class Router:
     def __init__(
         self,
         policy: RoutingPolicy,
-        strategy: Strategy,
+        manner: Manner,
         health: Health,
         *,
+        manners: Mapping[str, Manner] | None = None,
         deployments: Iterable[Deployment] = (),
         cooldowns: CooldownRules | None = None,
-        filters: Filters | None = None,
         facts: Facts = lambda deployment: {},
         default_places: int | None = None,
-        kept_latencies: int = KEPT_LATENCIES,
-        fails_over: bool = False,
     ) -> None:
-        self.strategy = strategy
+        """manners: of single groups, where they have one of their own."""
         self.policy = policy
+        self._general = manner
+        self._manners = manners or {}
         self._health = health
         self._rules = cooldowns or CooldownRules()
-        self._filters = filters or Filters(limits=strategy.limits, informed=strategy.limits)
-        self._kept_latencies = kept_latencies
-        self._fails_over = fails_over and isinstance(strategy, SimpleShuffle)
         known = tuple(deployments)
         self._records = {each.id: health.of(each.id) for each in known}
-        self._groups = {each.id: _group(each) for each in known}
-        self._sizes = Counter(self._groups.values())
+        self._sizes = Counter(map(_group, known))
         self._facts = facts
         self._default_places = default_places
         self._candidate = lru_cache(maxsize=REMEMBERED)(self._make_candidate)
@@ -79,19 +78,29 @@ class Router:
         for each in known:
             self._candidate(each)
 
+    def _manner(self, deployment: Deployment) -> Manner:
+        own = None if deployment.tool else self._manners.get(deployment.group)
+        return own or self._general
+
     def _make_candidate(self, deployment: Deployment) -> Candidate:
-        group = self._groups.get(deployment.id, _group(deployment))
+        manner = self._manner(deployment)
         return candidate(
             deployment,
             self._records.get(deployment.id) or self._health.of(deployment.id),
-            alone=self._sizes[group] <= 1,
+            alone=self._sizes[_group(deployment)] <= 1,
             facts=self._facts(deployment),
             default_places=self._default_places,
-            informed=self._filters.informed,
+            informed=manner.filters.informed,
+            kept_latencies=manner.kept_latencies,
         )
 
     def _make_pool(self, deployments: tuple[Deployment, ...]) -> Pool:
-        return Pool([self._candidate(each) for each in deployments], self._filters)
+        manner = self._manner(deployments[0]) if deployments else self._general
+        return Pool([self._candidate(each) for each in deployments], manner)
+
+    def strategy_of(self, deployments: tuple[Deployment, ...]) -> Strategy:
+        """What ranks the deployments of a group."""
+        return self._pool(deployments).strategy
 
     async def choose(
         self, candidates: Sequence[Deployment], call: Call, tried: Collection[str] = ()
@@ -107,21 +116,21 @@ class Router:
         """
         pool = self._pool(candidates if type(candidates) is tuple else tuple(candidates))
         if pool.plain and not tried and not self._health.cooling:
-            return self._pick(pool.first, call)
+            return self._pick(pool, pool.first, call)
         while True:
             eligible = pool.eligible(call, self._health)
             best = preferred(eligible, tried)
             if best:
-                return self._pick(best, call)
+                return self._pick(pool, best, call)
             given = await self._wait(eligible, call)
             if given.deployment.id not in self._health.cooldowns():
                 return given.deployment
             hand_on(given.vitals)
 
-    def _pick(self, candidates: tuple[Candidate, ...], call: Call) -> Deployment:
+    def _pick(self, pool: Pool, candidates: tuple[Candidate, ...], call: Call) -> Deployment:
         if len(candidates) == 1:
             return candidates[0].deployment
-        return self.strategy.pick(candidates, call, self._health.clock()).deployment
+        return pool.strategy.pick(candidates, call, self._health.clock()).deployment
 
     async def _wait(self, eligible: tuple[Candidate, ...], call: Call) -> Candidate:
         seconds = self.policy.timeouts(eligible[0].deployment, call).total
@@ -156,9 +165,9 @@ class Router:
         vitals.turn(now)
         vitals.successes += 1
         vitals.tokens += usage.total_tokens
-        vitals.latencies.add(now, seconds / (usage.output_tokens or 1), self._kept_latencies)
+        vitals.latencies.add(now, seconds / (usage.output_tokens or 1), here.kept_latencies)
         if call.stream and first_chunk is not None:
-            vitals.first_chunks.add(now, first_chunk, self._kept_latencies)
+            vitals.first_chunks.add(now, first_chunk, here.kept_latencies)
         _leave(here)
 
     def failed(
@@ -176,9 +185,9 @@ class Router:
         vitals.failures += 1
         vitals.failed[error.kind] = vitals.failed.get(error.kind, 0) + 1
         if error.kind is ErrorKind.TIMEOUT:
-            vitals.latencies.add(now, TIMEOUT_PENALTY, self._kept_latencies)
+            vitals.latencies.add(now, TIMEOUT_PENALTY, here.kept_latencies)
             if call.stream:
-                vitals.first_chunks.add(now, TIMEOUT_PENALTY, self._kept_latencies)
+                vitals.first_chunks.add(now, TIMEOUT_PENALTY, here.kept_latencies)
         pause = self._rules.cools(here, error)
         if pause is not None:
             self._cool(here, now, pause, error)
@@ -224,7 +233,7 @@ class Router:
         if error.kind in _DEDICATED:
             return None
         ready = [each for each in untried if each.free]
-        fails_over = self._fails_over and retries - allowed < self.policy.max_fallbacks
+        fails_over = pool.fails_over and retries - allowed < self.policy.max_fallbacks
         return 0.0 if ready and (fails_over or _has_backup(ready, tried, pool)) else None
 
     def cooldowns(self) -> Mapping[str, Mapping[str, Any]]:
@@ -265,22 +274,14 @@ def _leave(here: Candidate) -> None:
 
 
 def build_router(settings: Settings, snapshot: Known, health: Health, random: Random) -> Router:
-    """The router that the configuration describes.
-
-    A `routing_strategy` that isn't one of LiteLLM's gets `simple-shuffle`.
-    """
-    args = as_mapping(settings.router_settings.routing_strategy_args)
-    build = STRATEGIES.get(settings.router_settings.routing_strategy, SimpleShuffle)
-    strategy = build(args, random)
+    """The router that the configuration describes."""
     return Router(
         RoutingPolicy.from_settings(settings, random.random),
-        strategy,
+        general(settings, random),
         health,
-        deployments=snapshot.everything,
+        manners=by_group(settings, snapshot.routing_groups, random),
+        deployments=(*snapshot.everything, *chain.from_iterable(snapshot.routing_groups.values())),
         cooldowns=CooldownRules.from_settings(settings),
-        filters=Filters.from_settings(settings, strategy.limits),
         facts=snapshot.facts_of,
         default_places=settings.router_settings.default_max_parallel_requests,
-        fails_over=settings.router_settings.enable_weighted_failover,
-        kept_latencies=max(1, int(args.get("max_latency_list_size", KEPT_LATENCIES))),
     )

@@ -22,7 +22,7 @@ LATER: Mapping[str, frozenset[str]] = {
         deployment_affinity_ttl_seconds enable_health_check_routing
         guardrail_list health_check_ignore_transient_errors health_check_staleness_threshold
         ignore_invalid_deployments model_group_affinity_config
-        plugins polling_interval router_general_settings routing_groups set_verbose
+        plugins polling_interval router_general_settings set_verbose
         """.split()
     ),
     "litellm_settings": frozenset(
@@ -77,6 +77,9 @@ LATER: Mapping[str, frozenset[str]] = {
         """.split()
     ),
 }
+
+PRIORITY = "priority"
+"""The strategy of a routing group that asks its models one after another."""
 
 CALLBACKS = frozenset({"prometheus"})
 """Callbacks that are supported."""

@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from ..errors import Place
 from .document import Node, Path, written
 from .fallbacks import EVERY, without_effect
-from .known import NOT_SHARED
+from .known import NOT_SHARED, PRIORITY
 from .problems import Problem, shown
 from .wildcards import WILDCARD, Wildcard, wildcards
 
 SECTIONS = ("router_settings", "litellm_settings")
+ROUTING = ("router_settings", "routing_groups")
 FALLBACKS = ("fallbacks", "context_window_fallbacks", "content_policy_fallbacks")
 
 
@@ -22,6 +23,7 @@ class Names:
 
     groups: frozenset[str]
     tools: frozenset[str]
+    routing: frozenset[str]
     aliases: frozenset[str]
     ids: frozenset[str]
     wildcards: tuple[Wildcard, ...]
@@ -32,20 +34,29 @@ class Names:
         groups = {name for entry in entries if (name := _text(_at(entry, "model_name")))}
         tools = _items(_at(root, "search_tools"))
         searches = {name for entry in tools if (name := _text(_at(entry, "search_tool_name")))}
+        routing = _items(_at(root, *ROUTING))
+        unions = {name for group in routing if (name := _text(_at(group, "group_name")))}
         ids = {name for entry in entries if (name := _text(_at(entry, "model_info", "id")))}
         aliases = _mapping(_at(root, "router_settings", "model_group_alias"))
         return cls(
             frozenset(groups),
             frozenset(searches),
+            frozenset(unions),
             frozenset(aliases),
             frozenset(ids),
             wildcards(groups),
         )
 
     def serves(self, name: str, *, aliases: bool = True) -> bool:
-        if name in self.groups or name in self.ids or (aliases and name in self.aliases):
+        if any(name in names for names in (self.groups, self.ids, self.routing)):
+            return True
+        if aliases and name in self.aliases:
             return True
         return any(self._matches(each, name) for each in self.wildcards)
+
+    def is_model(self, name: str) -> bool:
+        """Whether a model group or an alias has this very name."""
+        return name in self.groups or name in self.aliases
 
     def may_fail(self, name: str) -> bool:
         """Whether fallbacks can be named for it: also for a model without its provider's prefix."""
@@ -77,6 +88,7 @@ def problems_of(root: Node) -> Iterator[Problem]:
         if not names.may_fail(name):
             yield _unknown(node, path, name, names)
     yield from _unknown_credentials(root)
+    yield from _routing_groups(root, names)
     aliases = ("router_settings", "model_group_alias")
     for alias, node in _mapping(_at(root, *aliases)).items():
         name = _target(node)
@@ -91,6 +103,7 @@ def unused(root: Node) -> Iterator[str]:
     for group, node in _mapping(_at(root, *policies)).items():
         if not names.may_fail(group):
             yield f"{node.place(*policies, group)}: there is no model of this name"
+    yield from _unused_groups(root, names)
     defaults = ("router_settings", "default_litellm_params")
     for name, node in _mapping(_at(root, *defaults)).items():
         if name in NOT_SHARED:
@@ -100,6 +113,34 @@ def unused(root: Node) -> Iterator[str]:
             for name in without_effect(target.plain()):
                 place = target.value[name].place(*path, name)
                 yield f"{place}: a fallback can't set this; it has no effect"
+
+
+def _unused_groups(root: Node, names: Names) -> Iterator[str]:
+    for number, group in enumerate(_items(_at(root, *ROUTING))):
+        if names.is_model(_text(_at(group, "group_name"))):
+            place = group.place(*ROUTING, number, "group_name")
+            yield f"{place}: a model has this name; the group can't be asked for by it"
+        for at, node in enumerate(_items(_at(group, "models"))):
+            if not names.serves(_text(node)):
+                place = node.place(*ROUTING, number, "models", at)
+                yield f"{place}: there is no model of this name"
+
+
+def _routing_groups(root: Node, names: Names) -> Iterator[Problem]:
+    """Groups of one name, and models to which two groups give a strategy."""
+    seen: set[str] = set()
+    owners: dict[str, str] = {}
+    for number, group in enumerate(_items(_at(root, *ROUTING))):
+        name, place = _text(_at(group, "group_name")), group.place(*ROUTING, number)
+        priority = _text(_at(group, "routing_strategy")) == PRIORITY
+        if name and name in seen:
+            yield place, f"expected one group of the name {name}"
+        if priority and names.is_model(name):
+            yield place, f"expected a group_name that no model has, got {name}"
+        seen.add(name)
+        for model in () if priority else dict.fromkeys(map(_text, _items(_at(group, "models")))):
+            if owners.setdefault(model, name) != name:
+                yield place, f"expected models of one group only: {model} is in {owners[model]}"
 
 
 def _unknown_credentials(root: Node) -> Iterator[Problem]:

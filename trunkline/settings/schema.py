@@ -16,11 +16,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Annotated, Any, ClassVar, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .fallbacks import Fallback, Fallbacks
+from .known import PRIORITY
 from .values import (
     Amount,
     CertificateFile,
@@ -33,6 +34,7 @@ from .values import (
     Mapping,
     Name,
     Number,
+    Order,
     Patterns,
     Seconds,
     StrategyArgs,
@@ -283,6 +285,32 @@ class Alias(Section):
         return {"model": data} if isinstance(data, str) else data
 
 
+class RoutingGroup(Section):
+    """Models that share a strategy; by the group's name, the deployments of all can be asked for.
+
+    model_priorities: under `priority`, when each model is asked: the lowest first.
+    """
+
+    group_name: Name
+    models: Texts
+    routing_strategy: Annotated[str, one_of(*STRATEGIES, PRIORITY)]
+    routing_strategy_args: StrategyArgs = Field(default_factory=dict)
+    model_priorities: dict[str, Order] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if self.group_name == "default":
+            raise expected("another group_name: default is the name of all other models")
+        if self.routing_strategy != PRIORITY:
+            if self.model_priorities:
+                raise expected("model_priorities only with the routing_strategy priority")
+        elif not self.models or sorted(self.models) != sorted(self.model_priorities):
+            raise expected("model_priorities with each of the models, once")
+        elif self.routing_strategy_args:
+            raise expected("no routing_strategy_args with the routing_strategy priority")
+        return self
+
+
 class RouterSettings(Section):
     routing_strategy: Annotated[str, one_of(*STRATEGIES)] = STRATEGIES[0]
     routing_strategy_args: StrategyArgs = Field(default_factory=dict)
@@ -309,6 +337,7 @@ class RouterSettings(Section):
     enable_pre_call_checks: Flag = False
     default_max_parallel_requests: Count | None = None
     enable_weighted_failover: Flag = False
+    routing_groups: tuple[RoutingGroup, ...] = ()
     default_litellm_params: ProviderParams = ProviderParams()
 
 

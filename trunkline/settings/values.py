@@ -213,6 +213,7 @@ Amount = Annotated[float, PlainValidator(_number("a number that isn't negative",
 Whole = Annotated[int, PlainValidator(_whole("a whole number", None))]
 Count = Annotated[int, PlainValidator(count)]
 Patterns = Annotated[list[str], PlainValidator(_patterns)]
+Order = Annotated[int, PlainValidator(_whole("a whole number above 0", 1))]
 Texts = Annotated[list[str], PlainValidator(_texts)]
 TextOrTexts = Annotated[str | list[str], PlainValidator(_text_or_texts)]
 Mapping = Annotated[dict[str, Any], PlainValidator(_mapping)]
