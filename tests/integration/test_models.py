@@ -30,7 +30,7 @@ CONFIG = {
             "litellm_params": {
                 "model": "openai/gpt-4o",
                 "api_key": SECRETS[0],
-                "api_base": f"https://{SECRETS[3]}:{SECRETS[1]}@example.com/v1?key={SECRETS[0]}",
+                "api_base": f"https://example.com/v1?key={SECRETS[0]}",
                 "extra_headers": {"x-token": SECRETS[2]},
                 "rpm": 5,
                 "tpm": 1000,
@@ -57,7 +57,11 @@ CONFIG = {
         },
         {
             "model_name": "own",
-            "litellm_params": {"model": "openai/our-own-model", "mock_response": "hi"},
+            "litellm_params": {
+                "model": "openai/our-own-model",
+                "api_base": f"https://{SECRETS[3]}:{SECRETS[1]}@example.com/v1",
+                "mock_response": "hi",
+            },
         },
         {
             "model_name": "anthropic/*",
