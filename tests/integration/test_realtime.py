@@ -32,6 +32,10 @@ def deployment(group: str, model: str, **params: object) -> dict:
     return {"model_name": group, "litellm_params": {"model": model, **params}}
 
 
+def tagged(model: str, **params: object) -> dict:
+    return deployment("tagged", model, **params) | {"model_info": {"enable_tag_filtering": True}}
+
+
 @pytest.fixture(scope="module")
 def openai(fakes: Providers):
     return fakes(FakeOpenAI, keys=[PROVIDER_KEY])
@@ -56,6 +60,9 @@ def server(module_gateway: Gateways, openai, azure):
             deployment("dead", "openai/gpt-realtime", **dead),
             deployment("one-dead", "openai/gpt-realtime", order=1, **dead),
             deployment("one-dead", "openai/gpt-realtime", order=2, **here),
+            tagged("openai/gpt-realtime", tags=["paid"], **here),
+            tagged("openai/gpt-realtime-mini", tag_regex=["^User-Agent: phone/"], **here),
+            tagged("openai/gpt-realtime-nano", tags=["default"], **here),
             deployment("claude", "anthropic/claude-x", api_key=PROVIDER_KEY),
             deployment("mock", "openai/x", mock_response="hi"),
         ],
@@ -406,3 +413,27 @@ async def test_usage_of_a_session_is_learned_from_its_responses(server, http, op
         await socket.send_json({"type": "response.create"})
         done = (await events(socket, "response.done"))[-1]
     assert done["response"]["usage"]["total_tokens"] == 123
+
+
+@pytest.mark.parametrize(
+    ("headers", "asked"),
+    [
+        ({}, "gpt-realtime-nano"),
+        ({"x-litellm-tags": "paid"}, "gpt-realtime"),
+        ({"user-agent": "phone/3"}, "gpt-realtime-mini"),
+    ],
+)
+async def test_tags_and_clients_choose_the_deployment_of_a_session(
+    server, http, openai, headers, asked
+):
+    url = address(server, "tagged")
+    async with http.ws_connect(url, headers=AUTH | headers) as socket:
+        await events(socket, "session.created")
+    assert openai.last.query == [("model", asked)]
+
+
+async def test_a_time_limit_that_is_none_is_refused_before_the_session(server, http):
+    headers = AUTH | {"x-litellm-timeout": "soon"}
+    with pytest.raises(aiohttp.WSServerHandshakeError) as refused:
+        await http.ws_connect(address(server), headers=headers)
+    assert refused.value.status == 400

@@ -22,6 +22,7 @@ from ..live.snapshot import Snapshot
 from ..providers import failures
 from ..providers.realtime import BETA, Session, connect, takes_sessions
 from .bridge import FAILED, bridge
+from .controls import take_controls
 from .http import Receive, Scope, Send, header_map
 from .sockets import accept, close, key_in, refuse
 
@@ -58,7 +59,7 @@ class Realtime:
             headers = header_map(scope)
             protocols = scope.get("subprotocols") or []
             secret = self._let_in(credential(headers) or key_in(protocols))
-            call = _call(call_id, scope, secret)
+            call = _call(call_id, scope, headers, secret)
             fits = suiting(secret)
             check(self._gateway.serving.snapshot, call.group, fits)
         except GatewayError as error:
@@ -149,7 +150,9 @@ def handed_on(query: Headers) -> Headers:
     return [(name, value) for name, value in query if name not in _NOT_HANDED_ON]
 
 
-def _call(call_id: str, scope: Scope, secret: ClientSecret | None) -> Call:
+def _call(
+    call_id: str, scope: Scope, headers: Mapping[str, str], secret: ClientSecret | None
+) -> Call:
     query = query_of(scope)
     named = dict(query)
     group = secret.group if secret else named.get("model") or named.get("deployment")
@@ -159,15 +162,18 @@ def _call(call_id: str, scope: Scope, secret: ClientSecret | None) -> Call:
             param="model",
             code="missing_required_parameter",
         )
-    return Call(
+    call = Call(
         call_id,
         OPERATION,
         group,
         {},
         time.monotonic(),
         query=handed_on(query),
+        headers=headers,
         fallback_groups={} if secret else None,
     )
+    take_controls(call)
+    return call
 
 
 def _speaks_beta(headers: Mapping[str, str], protocols: list[str]) -> bool:
