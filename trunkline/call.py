@@ -96,6 +96,7 @@ class Deployment:
     missing: environment variables that the entry names and that are not set; a deployment that
         misses any is never a candidate.
     timeout, stream_timeout: seconds.
+    tiers: the same for requests of a service tier, by its name.
     rpm, tpm: requests and tokens a minute that the deployment can take.
     tool: whether it is a search tool, which serves searches and nothing else.
     """
@@ -115,6 +116,7 @@ class Deployment:
     max_parallel_requests: int | None = None
     timeout: float | None = None
     stream_timeout: float | None = None
+    tiers: Mapping[str, tuple[float | None, float | None]] = field(default_factory=dict)
     tags: tuple[str, ...] = ()
     tool: bool = False
 

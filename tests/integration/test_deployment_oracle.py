@@ -35,6 +35,8 @@ stated = {
     "timeout": st.sampled_from([0, 3, 5]),
     "request_timeout": st.sampled_from([7, 9]),
     "stream_timeout": st.sampled_from([0, 11, 13]),
+    "timeout_by_service_tier": st.sampled_from([{}, {"flex": 15}]),
+    "stream_timeout_by_service_tier": st.sampled_from([{}, {"flex": 17}, {"other": 19}]),
 }
 places = st.fixed_dictionaries(
     {}, optional={(place, name): value for place in PLACES for name, value in stated.items()}
@@ -66,9 +68,9 @@ def deployment_of(held: dict[str, Any], **router: Any) -> Deployment:
 
 
 @examples(max_examples=60, deadline=None)
-@given(places)
+@given(places, st.sampled_from([{}, {"service_tier": "flex"}, {"service_tier": None}]))
 async def test_a_setting_holds_where_litellm_lets_it_hold(
-    oracle: ModuleType, said: dict[tuple[str, str], Any]
+    oracle: ModuleType, said: dict[tuple[str, str], Any], asked: dict[str, Any]
 ) -> None:
     for name in ("rpm", "tpm"):
         if ("litellm_params", name) in said:
@@ -85,8 +87,8 @@ async def test_a_setting_holds_where_litellm_lets_it_hold(
     assert (limited.rpm, limited.tpm) == theirs.limits("d0")
     assert limited.places == theirs.places("d0")
     for stream in (False, True):
-        seconds = RoutingPolicy().timeouts(ours, call(stream=stream)).total
-        assert seconds == (theirs.timeout("d0", stream) or 600.0)
+        seconds = RoutingPolicy().timeouts(ours, call(body=asked, stream=stream)).total
+        assert seconds == (theirs.timeout("d0", stream, **asked) or 600.0)
 
 
 some = st.fixed_dictionaries(

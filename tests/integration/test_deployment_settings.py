@@ -56,6 +56,7 @@ def server(module_gateway: Gateways, fake: FakeOpenAI) -> Gateway:
                 entry("rationed", "ration", model_info={"rpm": 2}),
                 entry("hurried", "slow", request_timeout=0.5),
                 entry("patient", "both", timeout=0.5, request_timeout=30),
+                entry("tiered", "flexible", timeout=30, timeout_by_service_tier={"flex": 0.5}),
                 entry("narrow", "one-place", max_parallel_requests=1, order=1),
                 entry("narrow", "more-places", order=2),
             ],
@@ -129,6 +130,15 @@ def test_a_request_timeout_among_the_parameters_holds_where_there_is_no_timeout(
     answer = ask(server, group, stream=stream)
     assert answer.status_code == 408
     assert "0.5" in answer.json()["error"]["message"]
+
+
+@pytest.mark.criterion("R14.4")
+def test_a_service_tier_has_a_time_limit_of_its_own(server, fake):
+    fake.fault(Hang(), always=True)
+    answer = ask(server, "tiered", service_tier="flex")
+    assert answer.status_code == 408
+    assert "0.5" in answer.json()["error"]["message"]
+    assert "timeout_by_service_tier" not in fake.last.json
 
 
 def test_a_request_timeout_keeps_no_call_off_the_direct_lane_nor_reaches_the_provider(server, fake):

@@ -247,10 +247,10 @@ class Read:
         self._router._update_kwargs_with_deployment(entry, fields)
         return {**entry["litellm_params"], **fields}
 
-    def timeout(self, identity: str, stream: bool) -> float | None:
+    def timeout(self, identity: str, stream: bool, **request: Any) -> float | None:
         """Seconds; None where there is nothing but LiteLLM's default."""
         params = self._held[identity]["litellm_params"]
-        found = self._router._get_timeout(kwargs={"stream": stream}, data=params)
+        found = self._router._get_timeout(kwargs={"stream": stream, **request}, data=params)
         return None if found == litellm.request_timeout else found
 
 

@@ -119,8 +119,16 @@ def _routing(typed: ProviderParams, **elsewhere: int | None) -> dict[str, Any]:
         **elsewhere,
         **stated,
         "timeout": typed.timeout or typed.request_timeout,
+        "tiers": _tiers(typed),
         "tags": tuple(typed.tags or ()),
     }
+
+
+def _tiers(typed: ProviderParams) -> dict[str, tuple[float | None, float | None]]:
+    """Time limits for answers and for streams, by the service tier that a request asks for."""
+    answers = typed.timeout_by_service_tier or {}
+    streams = typed.stream_timeout_by_service_tier or {}
+    return {tier: (answers.get(tier), streams.get(tier)) for tier in {**answers, **streams}}
 
 
 def _given(section: Any) -> dict[str, Any]:

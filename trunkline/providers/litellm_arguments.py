@@ -26,7 +26,8 @@ MODEL_FUNCTIONS = frozenset(
 _LOCAL = frozenset(
     """
     model lane weight rpm tpm itpm otpm order tags tag_regex max_parallel_requests cooldown_time
-    timeout stream_timeout request_timeout max_retries num_retries retry_policy mock_response
+    timeout stream_timeout request_timeout timeout_by_service_tier
+    stream_timeout_by_service_tier max_retries num_retries retry_policy mock_response
     mock_tool_calls mock_timeout mock_delay model_info use_in_pass_through max_budget
     budget_duration configurable_clientside_auth_params default_api_key_rpm_limit
     default_api_key_tpm_limit cache caching_groups guardrails tiered_pricing search_provider

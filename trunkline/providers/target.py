@@ -26,6 +26,7 @@ AZURE_API_VERSION = "2025-02-01-preview"
 CONSUMED = frozenset(
     """
     model api_key api_base base_url api_version organization timeout request_timeout stream_timeout
+    timeout_by_service_tier stream_timeout_by_service_tier
     max_retries num_retries rpm tpm weight order tags tag_regex max_parallel_requests
     cooldown_time custom_llm_provider lane extra_headers headers drop_params
     additional_drop_params use_in_pass_through use_litellm_proxy

@@ -34,6 +34,8 @@ _NEVER_RETRIED = frozenset(
 _RETRIED_ELSEWHERE = frozenset({ErrorKind.AUTHENTICATION, ErrorKind.PERMISSION})
 """Kinds that another deployment, with credentials of its own, may not share."""
 
+_NONE = (None, None)
+
 _timeouts = lru_cache(maxsize=1024)(Timeouts)
 
 
@@ -159,8 +161,18 @@ class RoutingPolicy:
 
     def timeouts(self, deployment: Deployment, call: Call) -> Timeouts:
         """How long an attempt of the call on the deployment may take."""
+        whole, stream = deployment.timeout, deployment.stream_timeout
+        if deployment.tiers:
+            of_tier = _of_tier(deployment, call)
+            whole, stream = of_tier[0] or whole, of_tier[1] or stream
         seconds = call.timeout
         if not seconds and call.stream:
-            seconds = deployment.stream_timeout or self.stream_timeout
-        seconds = seconds or deployment.timeout or self.timeout
+            seconds = stream or self.stream_timeout
+        seconds = seconds or whole or self.timeout
         return _timeouts(seconds, seconds)
+
+
+def _of_tier(deployment: Deployment, call: Call) -> tuple[float | None, float | None]:
+    """Time limits for requests of the service tier that the call asks for."""
+    tier = call.body.get("service_tier")
+    return deployment.tiers.get(tier, _NONE) if isinstance(tier, str) else _NONE

@@ -99,6 +99,8 @@ class ProviderParams(Section):
     timeout: Seconds | None = None
     request_timeout: Seconds | None = None
     stream_timeout: Seconds | None = None
+    timeout_by_service_tier: dict[str, Seconds] | None = None
+    stream_timeout_by_service_tier: dict[str, Seconds] | None = None
     max_retries: Count | None = None
     num_retries: Count | None = None
     rpm: Count | None = None
