@@ -9,6 +9,7 @@ import os
 import random
 import ssl
 from collections import Counter
+from collections.abc import Awaitable, Callable
 
 import aiohttp
 
@@ -39,9 +40,15 @@ MEBIBYTE = 1024 * 1024
 
 
 class Application:
-    """The gateway as an ASGI application, for one process."""
+    """The gateway as an ASGI application, for one process.
 
-    def __init__(self, settings: Settings) -> None:
+    once_started: awaited when the server has been told that the gateway is ready.
+    """
+
+    def __init__(
+        self, settings: Settings, *, once_started: Callable[[], Awaitable[None]] | None = None
+    ) -> None:
+        self._once_started = once_started
         self._settings = settings
         self._snapshot = build_snapshot(settings, version=1)
         self._surface: Surface | None = None
@@ -75,6 +82,8 @@ class Application:
             await send({"type": "lifespan.startup.failed", "message": str(error)})
             return
         await send({"type": "lifespan.startup.complete"})
+        if self._once_started is not None:
+            await self._once_started()
         await receive()
         await self._stop()
         await send({"type": "lifespan.shutdown.complete"})

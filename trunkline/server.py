@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import ctypes
 import gc
 import os
@@ -27,6 +28,8 @@ HEADER_BYTES = 64 * 1024
 
 ENDS = frozenset({signal.SIGTERM, signal.SIGINT})
 """Signals that end the gateway; held back while a worker is forked, which can't handle them yet."""
+ROUNDS = 20
+"""Of the loop: by then the run that started the gateway is over, and the one that serves began."""
 PR_SET_PDEATHSIG = 1
 """From <linux/prctl.h>: which signal a process gets when its parent dies."""
 SERVER_LOGS = {"loggers": {"_granian": {"propagate": True}}}
@@ -82,9 +85,22 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
 
 
 def _load(settings: Settings, target: str) -> Any:
-    application = Application(settings)
+    application = Application(settings, once_started=_let_signals_in)
     _configure_logs(settings, application.secrets())
+    signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     return application
+
+
+async def _let_signals_in() -> None:
+    """Lets the signals in that were held back since the worker was loaded.
+
+    granian runs the loop once for the start and once more to serve. uvloop, which handles the
+    signals from then on, doesn't see one that comes before the first run or between the two, so
+    that the worker would be waited for as long as calls may take.
+    """
+    for _ in range(ROUNDS):
+        await asyncio.sleep(0)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, ENDS)
 
 
 def _configure_logs(settings: Settings, secrets: Iterable[str] = ()) -> None:

@@ -97,6 +97,27 @@ def test_a_stop_while_it_starts_ends_it_at_once(gateway: Gateways, group: bool, 
     assert "Traceback" not in server.log()
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells which signals are handled")
+@pytest.mark.parametrize("after", [0, 0.002, 0.005, 0.01])
+def test_a_stop_between_starting_and_serving_ends_it(gateway: Gateways, after: float):
+    patient = MOCK | {"general_settings": {"drain_seconds": 3600}}
+    server = gateway(patient, ready=False)
+    server.wait_until_said("listening")
+    for handled in (False, True):  # not as the parent does any more, then as a worker does
+        while handled not in map(handles_stops, server.workers()):
+            time.sleep(0.0005)
+    time.sleep(after)
+    server.signal(signal.SIGTERM)
+    assert server.wait() == 0
+
+
+def handles_stops(process: int) -> bool:
+    """Whether a process has a handler for SIGTERM."""
+    status = Path(f"/proc/{process}/status").read_text()
+    mask = next(line for line in status.splitlines() if line.startswith("SigCgt:")).split()[1]
+    return bool(int(mask, 16) >> (signal.SIGTERM - 1) & 1)
+
+
 def test_a_stop_cuts_what_outlasts_the_drain(gateway: Gateways, fakes: Providers):
     openai = fakes(FakeOpenAI)
     openai.fault(Hold(after_chunks=2))
