@@ -29,6 +29,9 @@ MOST_KNOWN = 64
 _VARYING = ("content-length", "idempotency-key")
 """Headers of a request that aren't the same the next time."""
 
+_MARK = "trunkline"
+"""Extension of the responses to LiteLLM's requests, by httpx's name for what goes with one."""
+
 
 def shorten() -> None:
     """Puts the short ways in place; to be called once LiteLLM is imported."""
@@ -37,7 +40,7 @@ def shorten() -> None:
     chats = vars(import_module("openai.resources.chat.completions.completions"))
 
     chats["async_maybe_transform"] = _as_it_is
-    chats["ChatCompletion"] = _plain_answer(openai.BaseModel)
+    chats["ChatCompletion"] = _plain_answer(chats["ChatCompletion"])
     openai.AsyncOpenAI._build_request = _building(openai.AsyncOpenAI._build_request)
     base._send_request = _sending(base._send_request)
 
@@ -47,14 +50,15 @@ async def _as_it_is(data: dict[str, Any], annotation: object) -> dict[str, Any]:
     return {name: value for name, value in data.items() if is_given(value)}
 
 
-def _plain_answer(base: Any) -> Any:
-    """A class that the SDK builds a chat's answer as."""
+def _plain_answer(usual: Any) -> Any:
+    """A class that the SDK builds a chat's answer as. usual: what it is without LiteLLM."""
+    construct = import_module("openai._models").construct_type
 
-    class PlainAnswer(base):  # type: ignore[misc]
+    class PlainAnswer(usual):  # type: ignore[misc]
         @classmethod
         def build(cls, *, response: Any, data: Any) -> Any:
-            if not isinstance(data, dict):
-                return data
+            if not (isinstance(data, dict) and response.extensions.get(_MARK)):
+                return construct(type_=usual, value=data)
             answer = cls.model_construct()
             answer.__dict__["data"] = data
             return answer
@@ -122,7 +126,11 @@ def _sending(send: Any) -> Any:
         chat = request.url.raw_path.partition(b"?")[0].endswith(CHATS.encode())
         if not (chat and isinstance(client, client_class)) or any(client.event_hooks.values()):
             return await send(self, request, stream=stream, **options)
-        response = await client._transport_for_url(request.url).handle_async_request(request)
+        transport = client._transport_for_url(request.url)
+        if not type(transport).__module__.startswith("litellm."):
+            return await send(self, request, stream=stream, **options)
+        response = await transport.handle_async_request(request)
+        response.extensions[_MARK] = True
         if response.has_redirect_location:
             await response.aclose()
             return await send(self, request, stream=stream, **options)
