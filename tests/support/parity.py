@@ -76,6 +76,8 @@ ADDED: Mapping[str, Mapping[str, Any]] = {
 """Fields that only one lane sends and that say what the provider assumes anyhow. `...` is any
 value."""
 
+REFUSED = "can't be streamed through LiteLLM"
+
 BETAS = frozenset({"token-counting-2024-11-01"})
 """Betas that are over: the provider ignores the header."""
 
@@ -119,11 +121,16 @@ def deployment(folder: Path, **params: Any) -> Deployment:
 async def differences(
     lanes: Lanes, fake: FakeProvider, target: Deployment, asked: Request
 ) -> list[str] | None:
-    """In what the lanes' requests differ; None where the call doesn't go directly."""
+    """In what the lanes' requests differ; None where the call doesn't go directly.
+
+    Nothing differs from what the litellm lane refuses because LiteLLM can't do it.
+    """
     if not lanes.direct.takes(asked.call(), target):
         return None
     direct = await _sent(lanes.direct, fake, target, asked)
     through = await _sent(lanes.litellm, fake, target, asked)
+    if isinstance(direct, dict) and isinstance(through, str) and REFUSED in through:
+        return []
     if isinstance(through, str) or isinstance(direct, str):
         return [f"direct sends {direct!r}, LiteLLM {through!r}"]
     name = asked.operation.name
