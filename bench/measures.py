@@ -39,11 +39,11 @@ UPSTREAM_FACTOR = 5
 class Plan:
     """How much is measured. Times in seconds."""
 
-    rounds: int = 9
+    rounds: int = 5
     connections: tuple[int, ...] = (1, 8, 32, 128)
     warm_up: float = 6.0
     load: float = 2.0
-    starts: int = 5
+    starts: int = 3
     requests: int = 20_000
     growth: int = 200_000
     stream_rounds: int = 3
