@@ -18,7 +18,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any, Literal
 
-from .errors import ProviderError
+from .errors import ProviderError, let_go
 
 Headers = list[tuple[str, str]]
 """Header names in lower case with their values, in the order in which they are sent."""
@@ -260,6 +260,12 @@ class Call:
     fallbacks: int = 0
     waited: float = 0.0
     usage: Usage = field(default_factory=Usage)
+
+    def let_go(self) -> None:
+        """Frees what the failures of its attempts hold on to, once nobody asks for it any more."""
+        for attempt in self.attempts:
+            if attempt.error is not None:
+                let_go(attempt.error)
 
 
 @dataclass(slots=True)

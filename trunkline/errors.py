@@ -55,6 +55,18 @@ def internal_error(call_id: str) -> GatewayError:
     return GatewayError(f"The gateway failed to answer. Call id: {call_id}", code="internal_error")
 
 
+def let_go(error: BaseException) -> None:
+    """Frees the frames that an error, and those behind it, were raised through.
+
+    A frame holds the call, the call holds its attempts, an attempt holds its error, and the error
+    holds the frame: without this, the bodies of calls that failed pile up until the collector runs.
+    """
+    behind: BaseException | None = error
+    while behind is not None:
+        behind.__traceback__ = None
+        behind = behind.__context__
+
+
 class InvalidRequest(GatewayError):
     status = 400
     type = "invalid_request_error"

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import ctypes
 import gc
 import os
+import resource
 import signal
 import sys
+import time
+from collections import deque
 from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
-from granian.constants import Interfaces, Loops, RuntimeModes
+from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
 from granian.http import HTTP1Settings
 from granian.log import LogLevels
 from granian.server import Server
@@ -22,9 +26,15 @@ from .settings import Settings
 from .telemetry import logs, metrics
 
 BACKLOG = 4096
-MOST_CALLS = 10_000
-"""Calls under way in one process; more wait in the socket's backlog."""
+MOST_CONNECTIONS = 10_000
+"""Of clients to one process; more wait in the socket's backlog."""
+MOST_FILES = 65_536
+KEPT_FILES = 100
+"""Files that a process may have open, and those that connections leave to everything else."""
 HEADER_BYTES = 64 * 1024
+IDLE_SECONDS = 75
+"""How long a connection may be silent before a request, and its headers take: longer than the 60
+seconds for which load balancers keep theirs, which otherwise send requests into closed ones."""
 
 ENDS = frozenset({signal.SIGTERM, signal.SIGINT})
 """Signals that end the gateway; held back while a worker is forked, which can't handle them yet."""
@@ -48,8 +58,12 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
         loop=Loops.uvloop,
         runtime_mode=RuntimeModes.st,
         backlog=BACKLOG,
-        backpressure=MOST_CALLS,
-        http1_settings=HTTP1Settings(max_buffer_size=HEADER_BYTES),
+        backpressure=_most_connections(),
+        # With HTTP/2 allowed, a connection that never says anything is never closed.
+        http=HTTPModes.http1,
+        http1_settings=HTTP1Settings(
+            max_buffer_size=HEADER_BYTES, header_read_timeout=IDLE_SECONDS * 1000
+        ),
         log_level=LogLevels.warning,
         log_dictconfig=SERVER_LOGS,
         respawn_failed_workers=True,
@@ -63,6 +77,7 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
         )
         announce(settings)
 
+    server.respawned_wrks = _Respawns()
     # From here on, when signals are already waited for, whoever reads the line may end it.
     server.on_startup(begin)
     os.register_at_fork(
@@ -82,6 +97,49 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
     finally:
         if counts is not None:
             counts.cleanup()
+
+
+def _most_connections() -> int:
+    """How many connections of clients a process takes.
+
+    Each may need a second one, to a provider: were all files taken by clients, nobody's call could
+    be made, and the server would try in vain, without a pause, to take one more.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft < most:
+        with contextlib.suppress(OSError, ValueError):
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+            soft = most
+    return max(1, min(MOST_CONNECTIONS, (soft - KEPT_FILES) // 2))
+
+
+class _Respawns(dict[int, float]):
+    """When workers were started again, as the server asks to tell whether they crash in a loop.
+
+    The server ends when a worker dies a second time within seconds, and with it the calls of all
+    the others. Here it takes `MOST` deaths within `SECONDS`.
+    """
+
+    MOST = 10
+    SECONDS = 60.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._latest: deque[float] = deque(maxlen=self.MOST)
+
+    def __setitem__(self, worker: int, when: float) -> None:
+        super().__setitem__(worker, when)
+        self._latest.append(when)
+
+    def get(self, worker: int, default: Any = None) -> Any:
+        """When the worker was last started again; the default while that is no loop."""
+        latest = self._latest
+        looping = len(latest) == self.MOST and time.monotonic() - latest[0] < self.SECONDS
+        return super().get(worker, default) if looping else default
+
+    def clear(self) -> None:
+        """Remembers them: a loop shows over several of the server's rounds."""
 
 
 def _load(settings: Settings, target: str) -> Any:

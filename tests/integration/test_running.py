@@ -149,6 +149,16 @@ def test_a_worker_that_dies_is_told_and_replaced(gateway: Gateways):
     assert server.workers() != [worker]
 
 
+def test_workers_that_die_again_and_again_do_not_end_the_service(gateway: Gateways):
+    server = gateway(MOCK, arguments=["--workers", "2"])
+    for times in range(1, 5):
+        os.kill(server.workers()[0], signal.SIGKILL)
+        server.wait_until_said("Unexpected exit from worker", times=times)
+    server.wait_until_ready()
+    assert httpx.post(f"{server.url}/v1/chat/completions", json=ASK).status_code == 200
+    assert server.stop() == 0
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells children of it")
 def test_a_gateway_that_is_killed_leaves_no_worker_behind(gateway: Gateways):
     server = gateway(MOCK, arguments=["--workers", "2"])

@@ -119,10 +119,10 @@ class Gateway:
                 raise DidNotStart(f"not ready after {seconds:.0f} s\n{self.log()}")
             time.sleep(0.02)
 
-    def wait_until_said(self, text: str, seconds: float = START_SECONDS) -> None:
-        """Return when its log holds the text."""
+    def wait_until_said(self, text: str, seconds: float = START_SECONDS, *, times: int = 1) -> None:
+        """Return when its log holds the text so many times."""
         deadline = time.monotonic() + seconds
-        while text not in self.log():
+        while self.log().count(text) < times:
             if time.monotonic() > deadline:
                 raise AssertionError(f"not said within {seconds:.0f} s: {text}\n{self.log()}")
             time.sleep(0.005)
@@ -175,17 +175,20 @@ class Gateways:
         env: Mapping[str, str] | None = None,
         arguments: Sequence[str] = (),
         host: str = "127.0.0.1",
+        files: str = "",
         ready: bool = True,
     ) -> Gateway:
         """Start one from a configuration.
 
         env: environment variables beside the few that every process needs.
         arguments: further arguments of `trunkline serve`.
+        files: options of `ulimit` that say how many files it may open ("-n 256").
         ready: wait until it is ready to serve.
         """
         folder = self.folder / str(len(self.started))
         folder.mkdir()
-        started = self._start(folder, write_config(folder, config), env, arguments, host)
+        path = write_config(folder, config)
+        started = self._start(folder, path, env, arguments, host, files)
         if ready:
             started.wait_until_ready()
         return started
@@ -197,10 +200,13 @@ class Gateways:
         env: Mapping[str, str] | None,
         arguments: Sequence[str],
         host: str,
+        files: str,
     ) -> Gateway:
         port = free_port()
         command = [sys.executable, "-m", "trunkline", "serve", "--config", str(config)]
         command += ["--host", host, "--port", str(port), *arguments]
+        if files:
+            command = ["sh", "-c", f'ulimit {files}; exec "$@"', "sh", *command]
         with (folder / "log").open("wb") as log:
             process = subprocess.Popen(
                 command,

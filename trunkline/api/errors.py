@@ -8,7 +8,7 @@ from typing import Any
 
 from .. import json_text
 from ..call import Headers, Wire
-from ..errors import GatewayError
+from ..errors import GatewayError, ProviderError
 
 _ANTHROPIC_TYPES = {
     400: "invalid_request_error",
@@ -35,6 +35,12 @@ _GOOGLE_STATUSES = {
     503: "UNAVAILABLE",
     504: "DEADLINE_EXCEEDED",
 }
+
+
+def told(error: GatewayError) -> dict[str, Any]:
+    """What a log tells of an error: not its words, which may repeat a prompt."""
+    kind = error.kind.value if isinstance(error, ProviderError) else error.code or error.type
+    return {"error": kind, "status": error.status}
 
 
 def render(error: GatewayError, wire: Wire) -> tuple[int, Headers, bytes]:

@@ -9,7 +9,7 @@ from typing import Any
 
 from ..call import Headers
 from ..deadline import Alarm, Alarms, Deadline
-from ..errors import GatewayError, RequestTimeout, RequestTooLarge
+from ..errors import GatewayError, InvalidRequest, RequestTimeout, RequestTooLarge
 
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
@@ -34,7 +34,13 @@ class AnswerCut(Exception):
 
     Whoever gets it ends without ending the answer: the server then breaks the connection, and the
     client doesn't take the part for the whole.
+
+    error: what the provider died of.
     """
+
+    def __init__(self, error: GatewayError) -> None:
+        super().__init__(error.message)
+        self.error = error
 
 
 def header_map(scope: Scope) -> dict[str, str]:
@@ -45,7 +51,7 @@ def header_map(scope: Scope) -> dict[str, str]:
 async def read_body(receive: Receive, limit: int, alarms: Alarms) -> bytes:
     """The whole body, of at most `limit` bytes.
 
-    Raises RequestTooLarge, RequestTimeout, ClientGone.
+    Raises RequestTooLarge, RequestTimeout, and InvalidRequest for one that breaks off.
     """
     message = await receive()
     if message["type"] == "http.request" and not message.get("more_body"):
@@ -59,7 +65,7 @@ async def read_body(receive: Receive, limit: int, alarms: Alarms) -> bytes:
     try:
         while True:
             if message["type"] == "http.disconnect":
-                raise ClientGone
+                raise broken_off()
             parts.append(message.get("body", b""))
             size += len(parts[-1])
             if size > limit:
@@ -119,6 +125,11 @@ def _stated_length(scope: Scope) -> int | None:
     return None
 
 
+def broken_off() -> InvalidRequest:
+    """A body that won't come: its client may be gone, or its framing may be wrong."""
+    return InvalidRequest("The request's body broke off before its end.", code="incomplete_body")
+
+
 def too_large(limit: int) -> RequestTooLarge:
     return RequestTooLarge(
         f"The request's body is larger than {limit} bytes (general_settings.max_request_size_mb).",
@@ -169,8 +180,15 @@ class CancelledWhenGone:
 
 
 def encode(headers: Headers) -> EncodedHeaders:
-    """Headers as ASGI takes them."""
-    return [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers]
+    """Headers as ASGI takes them; what may not stand in a value becomes a question mark."""
+    return [(name.encode("latin-1"), _header_value(value)) for name, value in headers]
+
+
+def _header_value(value: str) -> bytes:
+    # A provider's header may hold anything, and one such value would cost the whole answer.
+    if not value.isprintable():
+        value = "".join(char if char.isprintable() else "?" for char in value)
+    return value.encode("latin-1", "replace")
 
 
 async def send_answer(send: Send, status: int, headers: EncodedHeaders, body: bytes) -> None:
@@ -207,7 +225,7 @@ async def send_chunks(
             await send({"type": "http.response.body", "body": chunk, "more_body": True})
     except GatewayError as error:
         if last_words is None:
-            raise AnswerCut(error.message) from error
+            raise AnswerCut(error) from error
         event = last_words(error)
         await send({"type": "http.response.body", "body": event, "more_body": True})
     finally:

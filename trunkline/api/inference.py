@@ -10,7 +10,7 @@ from functools import partial
 from ..access.identity import credential
 from ..call import Answer, Call, Operation, Upload, call_ids
 from ..deadline import Alarms
-from ..errors import GatewayError, internal_error
+from ..errors import GatewayError, internal_error, let_go
 from ..gateway import Gateway
 from . import errors
 from .headers import AnswerHeaders
@@ -70,16 +70,19 @@ class Inference:
             await self._answer(call, receive, send)
         except ClientGone:
             log.info("client closed the connection", extra={"call_id": call_id})
-        except AnswerCut as error:
-            log.warning("answer cut: %s", error, extra={"call_id": call_id})
+        except AnswerCut as cut:
+            log.warning("answer cut", extra={"call_id": call_id, **errors.told(cut.error)})
         except GatewayError as error:
             await self._refuse(error, operation, call_id, call, send)
+            let_go(error)
         except Exception:
             log.exception("call failed", extra={"call_id": call_id, "operation": operation.name})
             await self._refuse(internal_error(call_id), operation, call_id, call, send)
         finally:
             for upload in uploads:
                 upload.file.close()
+            if call is not None:
+                call.let_go()
 
     async def _answer(self, call: Call, receive: Receive, send: Send) -> None:
         async with CancelledWhenGone(receive, self._alarms):
@@ -109,11 +112,11 @@ class Inference:
 
 def _is_events(answer: Answer) -> bool:
     return any(
-        name == "content-type" and value.startswith("text/event-stream")
+        name == "content-type" and value.lower().startswith("text/event-stream")
         for name, value in answer.headers
     )
 
 
 def _last_words(call: Call, error: GatewayError) -> bytes:
-    log.warning("stream failed: %s", error.message, extra={"call_id": call.id})
+    log.warning("stream failed", extra={"call_id": call.id, **errors.told(error)})
     return errors.stream_event(error, call.operation.wire, call.operation.name)

@@ -13,7 +13,7 @@ from starlette.formparsers import MultiPartException, MultiPartParser
 
 from ..call import Upload
 from ..errors import InvalidRequest, RequestTimeout
-from .http import BODY_SECONDS, ClientGone, Receive, too_large
+from .http import BODY_SECONDS, Receive, broken_off, too_large
 
 LARGEST_FIELD = 8 * 1024 * 1024
 MOST_PARTS = 1000
@@ -46,7 +46,7 @@ def is_form(headers: Mapping[str, str]) -> bool:
 async def read_form(receive: Receive, headers: Mapping[str, str], limit: int) -> Form:
     """The form of a request's body of at most `limit` bytes. The caller closes its uploads.
 
-    Raises InvalidRequest, RequestTooLarge, RequestTimeout, ClientGone.
+    Raises InvalidRequest, RequestTooLarge, RequestTimeout.
     """
     length = headers.get("content-length", "")
     if length.isdecimal() and int(length) > limit:
@@ -77,7 +77,7 @@ async def _chunks(receive: Receive, limit: int) -> AsyncGenerator[bytes, None]:
                 f"No more of the request's body came for {BODY_SECONDS:.0f} seconds."
             ) from None
         if message["type"] == "http.disconnect":
-            raise ClientGone
+            raise broken_off()
         more = message.get("more_body", False)
         chunk = message.get("body", b"")
         size += len(chunk)

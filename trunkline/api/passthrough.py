@@ -18,7 +18,7 @@ import aiohttp
 from .. import json_text
 from ..call import Call, Deployment, Headers, Operation, Timeouts, Wire
 from ..deadline import Alarms
-from ..errors import ErrorKind, GatewayError, internal_error
+from ..errors import ErrorKind, GatewayError, internal_error, let_go
 from ..gateway import Gateway
 from ..providers import failures
 from ..providers.environment import ENVIRON
@@ -82,9 +82,10 @@ class PassThroughs:
         except GatewayError as error:
             if exchange.answering:
                 # An answer that isn't ended here makes the server break the connection.
-                log.warning("answer cut: %s", error.message, extra={"call_id": exchange.id})
+                log.warning("answer cut", extra={"call_id": exchange.id, **errors.told(error)})
                 return
             await exchange.refuse(error)
+            let_go(error)
         except Exception:
             if exchange.answering:
                 raise
@@ -171,14 +172,19 @@ class _Exchange(Passing):
         )
         connect = partial(self._connect, row, group, request, fields)
         reaching = self.gateway.reach(call, connect, suits=partial(lends, row))
-        async with reaching as reached, _closing(reached.connection):
-            response = reached.connection
-            if response.status >= 400:
-                provider = call.attempts[-1].deployment.provider
-                reached.failed(
-                    failures.classify(response.status, b"", response.headers, row.wire, provider)
-                )
-            await self._relay(response, self._patience, call.attempts[-1].deployment)
+        try:
+            async with reaching as reached, _closing(reached.connection):
+                response = reached.connection
+                deployment = call.attempts[-1].deployment
+                if response.status >= 400:
+                    reached.failed(
+                        failures.classify(
+                            response.status, b"", response.headers, row.wire, deployment.provider
+                        )
+                    )
+                await self._relay(response, self._patience, deployment)
+        finally:
+            call.let_go()
 
     async def _connect(
         self,

@@ -24,6 +24,7 @@ from ..providers.passthrough.request import Outgoing
 from ..providers.passthrough.send import prepare
 from ..providers.passthrough.table import PassThrough
 from ..providers.sockets import open_socket
+from . import errors
 from .bridge import FAILED, Said, bridge
 from .http import Receive, Scope, Send
 from .passing import Match, Passing, to_deployment
@@ -57,7 +58,7 @@ class PassThroughSockets:
             await talk.run(receive, send)
         except Exception as error:
             if isinstance(error, GatewayError):
-                log.warning("WebSocket failed: %s", error.message, extra={"call_id": talk.id})
+                log.warning("WebSocket failed", extra={"call_id": talk.id, **errors.told(error)})
             else:
                 log.exception("WebSocket failed", extra={"call_id": talk.id})
                 error = internal_error(talk.id)

@@ -21,6 +21,7 @@ from ..gateway import Gateway
 from ..live.snapshot import Snapshot
 from ..providers import failures
 from ..providers.realtime import BETA, Session, connect, takes_sessions
+from . import errors
 from .bridge import FAILED, bridge
 from .controls import take_controls
 from .http import Receive, Scope, Send, header_map
@@ -73,7 +74,7 @@ class Realtime:
         try:
             await self._converse(call, session, fits, protocols, receive, send)
         except GatewayError as error:
-            log.warning("realtime session failed: %s", error.message, extra={"call_id": call_id})
+            log.warning("realtime session failed", extra={"call_id": call_id, **errors.told(error)})
         except Exception:
             log.exception("realtime session failed", extra={"call_id": call_id})
             raise

@@ -13,7 +13,16 @@ from ..errors import GatewayError, RequestTimeout
 from ..providers.passthrough.send import failure, returned
 from ..providers.sse import FrameBuffer
 from . import errors
-from .http import BODY_SECONDS, AnswerCut, ClientGone, Receive, Send, encode, send_chunks, too_large
+from .http import (
+    BODY_SECONDS,
+    AnswerCut,
+    Receive,
+    Send,
+    broken_off,
+    encode,
+    send_chunks,
+    too_large,
+)
 
 log = logging.getLogger("trunkline.api")
 
@@ -45,7 +54,7 @@ class Upload:
                     )
                 ) from None
             if message["type"] == "http.disconnect":
-                raise self._broken(ClientGone())
+                raise self._broken(broken_off())
             part = message.get("body", b"")
             size += len(part)
             if size > self._limit:
@@ -78,7 +87,7 @@ async def relay(
     Raises ProviderError for an answer that was cut, once the client has what there is of it.
     """
     headers = returned(response) + extra
-    events = response.headers.get("content-type", "").startswith("text/event-stream")
+    events = response.headers.get("content-type", "").lower().startswith("text/event-stream")
     if not events or "content-encoding" in response.headers:
         chunks = _chunks(response, seconds)
         try:
@@ -86,7 +95,7 @@ async def relay(
                 send, response.status, encode(headers), chunks, heartbeat=None, last_words=None
             )
         except AnswerCut as cut:
-            raise cut.__cause__ or cut from None
+            raise cut.error from None
         return
     broken: list[GatewayError] = []
 

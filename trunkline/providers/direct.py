@@ -30,6 +30,9 @@ MOST_TARGETS = 10_000
 LARGEST_ANSWER = 256 * 1024 * 1024
 LARGEST_REFUSAL = 1024 * 1024
 """Bytes that are held in memory at once."""
+OBJECTS = frozenset({"openai", "anthropic", "google", "media"})
+"""Usage readers of the operations whose answers are objects, and hold an `error` only instead of
+what was asked for."""
 TAIL = 64 * 1024
 """Bytes of a stream's end in which its usage stands."""
 
@@ -174,7 +177,7 @@ class _Exchange:
     async def answer(self, response: aiohttp.ClientResponse, largest: int) -> Answer:
         call = self._call
         if response.status >= 300:
-            raise self._classify(response, await _beginning(response, LARGEST_REFUSAL))
+            raise await self._refusal(response)
         headers = _forwarded(response)
         if self._passes:
             chunks = self._events(response)
@@ -186,8 +189,15 @@ class _Exchange:
                     headers.append(("content-length", str(response.content_length)))
                 return Answer(response.status, headers, chunks=chunks)
         content = await _whole(response, largest)
-        _read(call, response, content)
+        if _read(call, response, content):
+            raise self._classify(response, content)
         return Answer(response.status, headers, content)
+
+    async def _refusal(self, response: aiohttp.ClientResponse) -> ProviderError:
+        if response.status < 400:
+            # The key would go to whoever a redirect names.
+            return failures.malformed(f"a redirect ({response.status}) is not followed")
+        return self._classify(response, await _beginning(response, LARGEST_REFUSAL))
 
     def _events(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes] | None:
         """The answer where it is a stream of events."""
@@ -271,7 +281,7 @@ async def _bytes(response: aiohttp.ClientResponse, idle: float) -> AsyncIterator
 
 
 def _kind(response: aiohttp.ClientResponse) -> str:
-    return response.headers.get("content-type", "")
+    return response.headers.get("content-type", "").lower()
 
 
 def _leave(response: aiohttp.ClientResponse) -> None:
@@ -302,24 +312,34 @@ async def _beginning(response: aiohttp.ClientResponse, limit: int) -> bytes:
     return b"".join(parts)
 
 
-def _read(call: Call, response: aiohttp.ClientResponse, content: bytes) -> None:
-    """Learns the usage, and that a JSON answer is whole."""
+def _read(call: Call, response: aiohttp.ClientResponse, content: bytes) -> bool:
+    """Learns the usage, that a JSON answer is whole, and whether it is an error all the same."""
     if response.status == 204:
-        return
+        return False
+    kind = call.operation.usage
     if len(content) > LARGE_ANSWER:
         if content.rstrip()[-1:] not in (b"}", b"]"):
             raise failures.malformed("the answer is cut off")
-        read_answer(call.operation.usage, content, call.usage)
-        return
+        read_answer(kind, content, call.usage)
+        return False
     try:
-        read_object(call.operation.usage, json_text.loads(content), call.usage)
+        answer = json_text.loads(content)
     except ValueError:
         raise failures.malformed("the answer is not JSON") from None
+    if kind in OBJECTS:
+        if not isinstance(answer, dict):
+            raise failures.malformed("the answer is not a JSON object")
+        if answer.get("error"):
+            return True
+    read_object(kind, answer, call.usage)
+    return False
 
 
 def _failure(error: Exception, seconds: float) -> ProviderError:
     if isinstance(error, TimeoutError):
         return failures.timed_out(seconds)
+    if isinstance(error, aiohttp.ClientResponseError):
+        return failures.malformed("it does not follow HTTP")
     if isinstance(error, aiohttp.ClientPayloadError):
         return failures.cut("the connection broke before the answer was complete")
     return failures.unreachable(error)

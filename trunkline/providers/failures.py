@@ -63,7 +63,8 @@ def classify(
 ) -> ProviderError:
     """The error that an answer reports. Never raises, whatever the bytes.
 
-    status: the answer's HTTP status; below 400 for an error event inside a stream.
+    status: the answer's HTTP status; below 400 for an error event inside a stream. One that is none
+        of HTTP's errors is not passed on.
     headers: the answer's, names in any case.
     wire: what the provider speaks: `detail` is set when the body holds an error of its shape.
     provider: LiteLLM's name for it.
@@ -72,7 +73,7 @@ def classify(
     lower = {name.lower(): value for name, value in headers.items()}
     said = read(body, lower)
     kind = _kind(status, said, provider)
-    if status < 400:
+    if not 400 <= status < 600:
         status = said.status or ANSWERS[kind][0]
     message = bounded(said.message, LONGEST_MESSAGE, secrets)
     known = CODES.get(kind)

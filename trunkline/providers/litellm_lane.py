@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
@@ -29,6 +30,9 @@ OBSERVED = frozenset(
 )
 """Functions that report to an observer of ours; the rare others report to LiteLLM's own."""
 
+MOST_LEFT_BEHIND = 64 * 1024 * 1024
+"""Bytes of bodies after which what calls have left in memory is collected."""
+
 
 class LitellmLane:
     """Sends calls through LiteLLM.
@@ -40,6 +44,7 @@ class LitellmLane:
 
     def __init__(self, settings: Mapping[str, Any] | None = None) -> None:
         self._loader = SdkLoader(settings or {})
+        self._left_behind = 0
 
     @property
     def loaded(self) -> bool:
@@ -70,7 +75,20 @@ class LitellmLane:
         sdk = await self._loader.load()
         provider = deployment.provider or _provider_of(sdk, deployment)
         attempt = _Attempt(call, deployment, provider, timeouts)
-        return await attempt.send(sdk)
+        answer = None
+        try:
+            answer = await attempt.send(sdk)
+            return answer
+        finally:
+            self._tidy(len(call.raw) + (len(answer.body) if answer else 0))
+
+    def _tidy(self, size: int) -> None:
+        """Collects what large calls leave: the HTTP client's responses and their streams hold each
+        other, and both bodies, and so few objects make the collector wait for gigabytes."""
+        self._left_behind += size
+        if self._left_behind > MOST_LEFT_BEHIND:
+            self._left_behind = 0
+            gc.collect()
 
 
 class _Attempt:

@@ -182,6 +182,7 @@ def _import(settings: Mapping[str, Any]) -> Sdk:
     logging_class = import_module("litellm.litellm_core_utils.litellm_logging").Logging
     for name in _IMPORTED_IN_CALLS:
         import_module(name)
+    litellm_stand_ins.count_nothing_of_broken_streams()
     litellm_openai.shorten()
 
     litellm.telemetry = False

@@ -11,6 +11,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import orjson
+
 from ..call import Usage
 from ..errors import ProviderError
 from . import failures
@@ -23,34 +25,58 @@ LARGEST_FRAME = 32 * 1024 * 1024
 class FrameBuffer:
     """Collects bytes and gives out all frames that are complete, still joined."""
 
+    __slots__ = ("_held",)
+
     def __init__(self) -> None:
-        self._rest = b""
+        self._held = bytearray()
 
     def feed(self, data: bytes) -> bytes:
-        if self._rest:
-            data = self._rest + data
-        end = data.rfind(b"\n\n") + 2
-        crlf = data.rfind(b"\r\n\r\n") + 4
-        if crlf > 3 and crlf > end:
-            end = crlf
-        if end < 2:
-            if len(data) > LARGEST_FRAME:
-                raise failures.malformed("an event of the stream is too large")
-            self._rest = data
+        held = self._held
+        if not held:
+            end = _end(data)
+            if end == len(data):
+                return data
+            self._hold(data[end:])
+            return data[:end]
+        # Only what is new is looked through: a large frame comes in thousands of pieces.
+        edge = bytes(held[-3:])
+        end = _end(edge + data) - len(edge)
+        if end <= 0:
+            self._hold(data)
             return b""
-        self._rest = data[end:]
-        return data[:end]
+        held += data[:end]
+        whole = bytes(held)
+        held.clear()
+        self._hold(data[end:])
+        return whole
+
+    def _hold(self, data: bytes) -> None:
+        self._held += data
+        if len(self._held) > LARGEST_FRAME:
+            raise failures.malformed("an event of the stream is too large")
 
     def flush(self) -> bytes:
         """What is left after the last byte: a frame that lacks its closing blank line."""
-        rest, self._rest = self._rest, b""
+        rest = bytes(self._held)
+        self._held.clear()
         return rest + b"\n\n" if rest.strip() else b""
+
+
+def _end(data: bytes) -> int:
+    """Where the last complete frame ends; 0 where there is none."""
+    end = data.rfind(b"\n\n") + 2
+    crlf = data.rfind(b"\r\n\r\n") + 4
+    if crlf > 3 and crlf > end:
+        return crlf
+    return end if end > 1 else 0
+
+
+_BLANK_LINES = re.compile(rb"(?<=\n\n)|(?<=\r\n\r\n)")
 
 
 def split(frames: bytes) -> list[bytes]:
     """Single frames, each with its closing blank line."""
-    separator = b"\r\n\r\n" if b"\r\n\r\n" in frames else b"\n\n"
-    return [frame + separator for frame in frames.split(separator) if frame.strip()]
+    return [frame for frame in _BLANK_LINES.split(frames) if frame.strip()]
 
 
 def data_of(frame: bytes) -> bytes:
@@ -76,7 +102,7 @@ class Dialect:
     closing: bytes = b""
 
 
-_ERROR = re.compile(rb'(?:^|\n)(?:data: ?\{ ?"error" ?:|event: ?error\r?\n)')
+_ERROR_EVENT = re.compile(rb"(?:^|\n)event: ?error\r?\n")
 _DONE = re.compile(rb"(?:^|\n)data: ?\[DONE\]")
 _DIALECTS = {
     "openai": Dialect(
@@ -130,8 +156,8 @@ class StreamWatcher:
     def see(self, frames: bytes) -> bytes:
         """Frames as they go to the client, up to an error event."""
         dialect = self._dialect
-        if _ERROR.search(frames):
-            frames = self._until_error(frames)
+        if b"error" in frames:
+            frames = self._up_to_error(frames)
         if not self.finished and dialect.finish.search(frames):
             self.finished = True
         if self.finished and dialect.closing and _DONE.search(frames):
@@ -153,9 +179,11 @@ class StreamWatcher:
             raise failures.cut("the stream ended before the provider had finished")
         return b"" if self._closed else self._dialect.closing
 
-    def _until_error(self, frames: bytes) -> bytes:
+    def _up_to_error(self, frames: bytes) -> bytes:
         whole = split(frames)
-        at = next(index for index, frame in enumerate(whole) if _ERROR.search(frame))
+        at = next((index for index, frame in enumerate(whole) if _reports_error(frame)), None)
+        if at is None:
+            return frames
         self.failure = self._classify(data_of(whole[at]))
         return b"".join(whole[:at])
 
@@ -167,3 +195,18 @@ class StreamWatcher:
         if self._hide_usage and (b'"choices":[]' in payload or b'"choices": []' in payload):
             return b""
         return frame
+
+
+def _reports_error(frame: bytes) -> bool:
+    """Whether a frame is an error event, or a chunk that holds an error beside its other fields."""
+    if _ERROR_EVENT.search(frame):
+        return True
+    if b'"error"' not in frame:
+        return False
+    try:
+        payload = orjson.loads(data_of(frame))
+    except orjson.JSONDecodeError:
+        return False
+    return isinstance(payload, dict) and bool(
+        payload.get("error") or payload.get("object") == "error"
+    )
