@@ -15,6 +15,7 @@ answer are none of the next client's.
 
 from __future__ import annotations
 
+from functools import cache
 from importlib import import_module
 from typing import Any
 
@@ -33,8 +34,9 @@ _MARK = "trunkline"
 """Extension of the responses to LiteLLM's requests, by httpx's name for what goes with one."""
 
 
+@cache
 def shorten() -> None:
-    """Puts the short ways in place; to be called once LiteLLM is imported."""
+    """Puts the short ways in place, once; to be called when LiteLLM is imported."""
     openai: Any = import_module("openai")
     base = import_module("openai._base_client").AsyncAPIClient
     chats = vars(import_module("openai.resources.chat.completions.completions"))
