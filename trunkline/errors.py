@@ -11,6 +11,7 @@
     ├── NoDeployment     429/503   every deployment is cooling down, full or unusable
     └── ProviderError              what a provider answered, or that it didn't; see `kind`
     ConfigError                    the configuration file can't be served: where and why
+    BundleError                    a trained routing model can't be used: why
 
 `api/errors.py` turns them into the shape of the API that was called.
 """
@@ -187,3 +188,7 @@ class ConfigError(Exception):
     def __init__(self, *problems: tuple[Place, str]) -> None:
         self.problems = problems
         super().__init__("\n".join(f"{place}: {message}" for place, message in problems))
+
+
+class BundleError(Exception):
+    """A bundle can't be used: what is wrong with it, in one line."""

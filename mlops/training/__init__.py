@@ -1,0 +1,1 @@
+"""One trainer a strategy: from a dataset to what its bundle holds."""
