@@ -1,7 +1,8 @@
 # Everything that the project can be told to do; `make help` lists it.
 #
 # One environment, .venv, grows in two stages: what serving needs, and on top of it what
-# developing needs. Each is installed again when its lock changes; `make clean` starts anew.
+# developing needs. Another, .venv-mlops, trains routing models. Each is installed again when its
+# lock changes; `make clean` starts anew.
 
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
@@ -13,6 +14,8 @@ CONFIG ?= examples/quickstart/config.yaml
 HOST ?= 127.0.0.1
 PORT ?= 4000
 WORKERS ?= 1
+# The build of torch that trains; TORCH=path/of/a.whl takes another one.
+TORCH ?= torch==2.13.0
 # Further arguments: PYTEST="tests/unit -k retry", BENCH="--help", ACCEPTANCE="--run", LOCK="--upgrade"
 PYTEST ?=
 BENCH ?=
@@ -22,13 +25,16 @@ LOCK ?=
 BIN := .venv/bin
 SERVE := .venv/.serve
 DEV := .venv/.dev
+MLOPS := .venv-mlops/.mlops
 NODE := $(if $(wildcard tests/node/package.json),tests/node/node_modules/.installed)
 
-install := $(BIN)/python -m pip install --quiet --quiet --disable-pip-version-check --no-input
+pip := -m pip install --quiet --quiet --disable-pip-version-check --no-input
+install := $(BIN)/python $(pip)
+install_mlops := .venv-mlops/bin/python $(pip)
 compile := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-annotate --custom-compile-command "make lock" $(LOCK)
 
-.PHONY: help run test check format bench acceptance smoke lock clean
+.PHONY: help run test check format bench acceptance smoke mlops lock clean
 
 help: ## List the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -36,7 +42,7 @@ help: ## List the commands
 run: $(SERVE) ## Serve CONFIG (examples/quickstart/config.yaml) on HOST:PORT (127.0.0.1:4000)
 	@exec $(BIN)/trunkline serve --config $(CONFIG) --host $(HOST) --port $(PORT) --workers $(WORKERS)
 
-test: $(DEV) $(NODE) ## Run the whole test suite
+test: $(DEV) $(MLOPS) $(NODE) ## Run the whole test suite
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST)
 
 check: $(DEV) ## Check format, lint, types, import layers and portability
@@ -59,18 +65,21 @@ acceptance: $(DEV) ## List the 93 criteria with the tests that show each, and wh
 smoke: $(SERVE) ## Start `make run`, ask it what the README asks, and stop it
 	@$(BIN)/python -m tools.smoke
 
+mlops: $(MLOPS) ## Set up .venv-mlops, which trains routing models
+
 lock: $(DEV) ## Lock the dependencies anew; LOCK=--upgrade moves them to their newest versions
 	@$(compile) pyproject.toml --output-file requirements/serve.txt
 	@$(compile) pyproject.toml --extra dev --constraint requirements/serve.txt --output-file requirements/dev.txt
 	@echo hatchling | $(compile) - --constraint requirements/dev.txt --output-file requirements/build.txt
+	@$(compile) pyproject.toml --extra mlops --override requirements/mlops-overrides.txt --constraint requirements/serve.txt --output-file requirements/mlops.txt
 
 clean: ## Remove the environment and everything built
-	rm -rf .venv build dist tests/node/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis
+	rm -rf .venv .venv-mlops build dist tests/node/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis
 
-$(BIN)/python:
+$(BIN)/python .venv-mlops/bin/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Trunkline needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || tools/apt-install python3-venv
-	@$(PYTHON) -m venv .venv
+	@$(PYTHON) -m venv $(@D)/..
 
 # Locked files first, so that building the package itself asks no registry for anything.
 $(SERVE): requirements/serve.txt requirements/build.txt pyproject.toml | $(BIN)/python
@@ -82,6 +91,15 @@ $(SERVE): requirements/serve.txt requirements/build.txt pyproject.toml | $(BIN)/
 $(DEV): requirements/dev.txt $(SERVE)
 	@echo "Installing what developing needs into .venv"
 	@$(install) --require-hashes -r requirements/dev.txt
+	@touch $@
+
+# Builds of torch differ between machines, so that none's hash can stand in the lock. What torch
+# needs is in the lock, which puts its versions in place of those that came with torch.
+$(MLOPS): requirements/mlops.txt requirements/build.txt pyproject.toml | .venv-mlops/bin/python
+	@echo "Installing what training needs into .venv-mlops"
+	@$(install_mlops) $(TORCH)
+	@$(install_mlops) --no-deps --require-hashes -r requirements/mlops.txt -r requirements/build.txt
+	@$(install_mlops) --no-deps --no-build-isolation --editable .
 	@touch $@
 
 tests/node/node_modules/.installed: tests/node/package.json tests/node/package-lock.json
