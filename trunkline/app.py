@@ -19,7 +19,7 @@ from .api.surface import Surface
 from .call import Deployment
 from .deadline import Alarms
 from .gateway import Gateway, Serving
-from .live.snapshot import build_snapshot
+from .live.snapshot import Snapshot, build_snapshot
 from .operations import OPERATIONS
 from .providers.affinity import Accounts
 from .providers.direct import DirectLane, target_of
@@ -28,11 +28,14 @@ from .providers.litellm_lane import LitellmLane
 from .providers.mock_lane import MockLane, is_mock
 from .providers.secrets import secrets_of
 from .routing.health import Health
+from .routing.learned import Learned
+from .routing.loading import Loaded, Loader
 from .routing.router import build_router
-from .routing.strategies import STRATEGIES
 from .settings import Settings, addresses
+from .settings.learned import located
 from .settings.schema import LitellmSettings
-from .telemetry.metrics import build_metrics
+from .settings.strategies import BUILT_IN, LEARNED
+from .telemetry.metrics import Metrics, build_metrics
 
 log = logging.getLogger("trunkline")
 
@@ -52,7 +55,9 @@ class Application:
         self._settings = settings
         self._snapshot = build_snapshot(settings, version=1)
         self._surface: Surface | None = None
+        self._learned: Learned | None = None
         self._session: aiohttp.ClientSession | None = None
+        self._loaded = loaded(settings, self._snapshot)
         self._litellm = LitellmLane(settings.litellm_settings.model_dump(exclude_none=True))
 
     def secrets(self) -> set[str]:
@@ -93,7 +98,9 @@ class Application:
         settings, snapshot = self._settings, self._snapshot
         alarms = Alarms(asyncio.get_running_loop())
         direct = DirectLane(self._session, alarms)
-        router = build_router(settings, snapshot, Health(), random.Random())
+        metrics = build_metrics(settings.litellm_settings)
+        self._learned = self._decider(metrics)
+        router = build_router(settings, snapshot, Health(), random.Random(), self._learned)
         serving = Serving(
             snapshot=snapshot,
             authenticator=Authenticator(settings.general_settings.master_key),
@@ -101,7 +108,7 @@ class Application:
             router=router,
             lanes=Lanes(direct=direct, litellm=self._litellm, mock=MockLane()),
             accounts=Accounts(snapshot.deployments),
-            metrics=build_metrics(settings.litellm_settings),
+            metrics=metrics,
             heartbeat=settings.general_settings.stream_heartbeat_seconds,
         )
         limit = settings.general_settings.max_request_size_mb
@@ -111,11 +118,37 @@ class Application:
         _settle_memory()
         return self._surface
 
+    def _decider(self, metrics: Metrics) -> Learned | None:
+        """The learned strategy in force; None under a built-in one."""
+        args = self._settings.router_settings.learned
+        if args is None or self._loaded is None:
+            return None
+        return Learned(
+            self._loaded,
+            virtual_model=args.virtual_model,
+            timeout=args.timeout_ms / 1000,
+            metrics=metrics,
+        )
+
     async def _stop(self) -> None:
+        if self._learned is not None:
+            self._learned.close()
         if self._session is not None:
             await self._session.close()
         await self._litellm.close()
         log.info("stopped")
+
+
+def loaded(settings: Settings, snapshot: Snapshot) -> Loaded | None:
+    """What the learned strategy of a configuration decides by; None under a built-in one.
+
+    Raises BundleError.
+    """
+    args = settings.router_settings.learned
+    if args is None:
+        return None
+    path = located(settings.source.parent, args.model_path) if args.model_path else None
+    return Loader.of(settings, snapshot.models).load(path)
 
 
 def _session(settings: Settings) -> aiohttp.ClientSession:
@@ -172,7 +205,8 @@ def announce(settings: Settings) -> None:
     groups = Counter(entry.model_name for entry in settings.model_list)
     paths = sum(len(operation.paths) for operation in OPERATIONS)
     strategy = settings.router_settings.routing_strategy
-    log.info("strategies registered: %s; in force: %s", ", ".join(STRATEGIES), strategy)
+    registered = ", ".join((*BUILT_IN, *LEARNED))
+    log.info("strategies registered: %s; in force: %s", registered, strategy)
     log.info("routes registered: %d operations on %d paths", len(OPERATIONS), paths)
     log.info("models registered: %s", _counted(groups))
     if settings.search_tools:

@@ -4,6 +4,7 @@ Operation    a kind of call, one row of the table in `operations.py`
 Deployment   one entry of `model_list` or `search_tools`, ready to be called
 Call         one request of a client, from the door to the answer
 StandIn      a model group that is asked where another has failed
+Decision     how a learned strategy ranks the models that a call may go to
 Attempt      one try of a call on one deployment
 Answer       what goes back to the client: bytes, or chunks as they arrive
 Usage        what a call consumed
@@ -212,6 +213,26 @@ class StandIn:
     num_retries: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """How a learned strategy ranks the models that a call may go to, decided once a call.
+
+    strategy: its name. bundle: the version that decided.
+    ranking: labels, the best first; empty where there is no decision.
+    scores: of `ranking`, in its order.
+    seconds: what it took.
+    missing: why there is no decision, so that the built-in default picks: "no_query", "timeout",
+        "busy" or "error"; empty where there is one.
+    """
+
+    strategy: str
+    bundle: str
+    ranking: tuple[str, ...] = ()
+    scores: tuple[float, ...] = ()
+    seconds: float = 0.0
+    missing: str = ""
+
+
 @dataclass(slots=True)
 class Call:
     """One request of a client.
@@ -234,6 +255,9 @@ class Call:
     provider: LiteLLM's name of the provider that the client asks for; empty for any.
     account: the provider's account that holds the objects which the request names (see
         `providers/affinity.py`); empty for any.
+    cost_weight: what the client asks a learned strategy to weigh costs with (see
+        `routing/heads/head.py`); None for the configured weight.
+    decision: what a learned strategy made of the call; None as long as none was asked.
     started: when the request arrived, seconds of the monotonic clock.
     waited: seconds that passed before retries.
     """
@@ -256,6 +280,8 @@ class Call:
     fallback_groups: Mapping[str, Sequence[StandIn]] | None = None
     provider: str = ""
     account: str = ""
+    cost_weight: float | None = None
+    decision: Decision | None = None
     attempts: list[Attempt] = field(default_factory=list)
     fallbacks: int = 0
     waited: float = 0.0

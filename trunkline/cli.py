@@ -1,4 +1,4 @@
-"""The command line: `trunkline serve` and `trunkline config check`."""
+"""The command line: `trunkline serve`, `trunkline config check` and `trunkline bundle …`."""
 
 from __future__ import annotations
 
@@ -8,11 +8,12 @@ import os
 import socket
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from . import __version__
-from .errors import ConfigError
+from .errors import BundleError, ConfigError
 from .settings import Settings, load
 from .settings.certificates import unusable
 
@@ -42,6 +43,7 @@ def serve(options: argparse.Namespace) -> int:
             f" {options.host} could use every provider key: set one, serve on 127.0.0.1,"
             f" or set general_settings.allow_unauthenticated: true"
         )
+    _check_bundle(settings)
     problem = _occupied(options.host, options.port)
     if problem:
         return _refuse(f"cannot listen on {options.host}:{options.port}: {problem}")
@@ -55,6 +57,7 @@ def serve(options: argparse.Namespace) -> int:
 def check(options: argparse.Namespace) -> int:
     """Says what `serve` would say of a configuration, without serving it."""
     settings = _load(options.file)
+    _check_bundle(settings)
     for warning in settings.warnings:
         print(f"warning: {warning}")
     groups = {entry.model_name for entry in settings.model_list}
@@ -78,6 +81,21 @@ def _load(path: Path) -> Settings:
     if problems:
         raise SystemExit(USAGE)
     return settings
+
+
+def _check_bundle(settings: Settings) -> None:
+    """Ends the program where the learned strategy's bundle can't be served."""
+    if settings.router_settings.learned is None:
+        return
+
+    from .app import loaded  # noqa: PLC0415 - only where a bundle has to be loaded
+    from .live.snapshot import build_snapshot  # noqa: PLC0415
+
+    try:
+        loaded(settings, build_snapshot(settings, version=1))
+    except BundleError as error:
+        strategy = settings.router_settings.routing_strategy
+        raise SystemExit(_refuse(f"router_settings.routing_strategy {strategy}: {error}")) from None
 
 
 def _refuse(reason: str) -> int:
@@ -125,7 +143,37 @@ def _parser() -> argparse.ArgumentParser:
     checking = config_commands.add_parser("check", help="check a configuration")
     checking.add_argument("file", type=Path, metavar="FILE")
     checking.set_defaults(command=check)
+    _add_bundle(commands)
     return parser
+
+
+def _add_bundle(commands: Any) -> None:
+    bundle = commands.add_parser("bundle", help="sign, verify and inspect bundles")
+    bundle_commands = bundle.add_subparsers(required=True, metavar="COMMAND")
+    making = bundle_commands.add_parser("keygen", help="make a key pair that signs bundles")
+    making.add_argument("name", type=Path, metavar="NAME", help="writes NAME.pem and NAME.pub.pem")
+    making.set_defaults(command=partial(_bundle, "keygen"))
+    signing = bundle_commands.add_parser("sign", help="sign a bundle")
+    signing.add_argument("bundle", type=Path, metavar="BUNDLE")
+    signing.add_argument("--key", type=Path, required=True, metavar="FILE", help="the private key")
+    signing.set_defaults(command=partial(_bundle, "sign"))
+    verifying = bundle_commands.add_parser("verify", help="check a bundle and its signature")
+    verifying.add_argument("bundle", type=Path, metavar="BUNDLE")
+    verifying.add_argument("--key", action="append", default=[], metavar="KEY", help="a public key")
+    verifying.set_defaults(command=partial(_bundle, "verify"))
+    inspecting = bundle_commands.add_parser("inspect", help="say what a bundle holds")
+    inspecting.add_argument("bundle", type=Path, metavar="BUNDLE")
+    inspecting.set_defaults(command=partial(_bundle, "inspect"))
+
+
+def _bundle(command: str, options: argparse.Namespace) -> int:
+    from .routing.bundles import commands  # noqa: PLC0415 - numpy loads only for these commands
+
+    try:
+        print(getattr(commands, command)(options))
+    except BundleError as error:
+        return _refuse(str(error))
+    return 0
 
 
 def _port(text: str) -> int:

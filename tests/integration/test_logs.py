@@ -13,7 +13,7 @@ from tests.fakes import CutMidStream, FakeAnthropic, FakeCohere, FakeOpenAI, Sta
 from tests.support.gateway import Gateways
 from tests.support.litellm_targets import KINDS, target
 from tests.support.providers import Providers
-from trunkline.routing.strategies import STRATEGIES
+from trunkline.settings.strategies import BUILT_IN, LEARNED
 
 MASTER_KEY = "canary of the master"
 KEYS = {name: f"canary-of-{name}" for name in ("openai", "cohere", "anthropic", "nobody")}
@@ -51,7 +51,7 @@ def test_the_start_tells_strategies_routes_and_models_once_for_all_workers(
     log = server.log()
 
     assert f"listening on {server.url} (2 worker processes)" in log
-    assert f"strategies registered: {', '.join(STRATEGIES)}; in force: least-busy" in log
+    assert f"strategies registered: {', '.join((*BUILT_IN, *LEARNED))}; in force: least-busy" in log
     assert "models registered: fast (2), needy (1)" in log
     for once in (
         "strategies registered",

@@ -30,6 +30,9 @@ FIELDS = frozenset(
 )
 """Fields of the body that are for the gateway and unknown to every provider."""
 
+COST_WEIGHT = "x-trunkline-cost-weight"
+"""The header by which a client weighs costs against quality, where a learned strategy decides."""
+
 
 def take_controls(call: Call) -> None:
     """Moves the controls from the body and the headers into the call. Raises InvalidRequest."""
@@ -46,6 +49,8 @@ def take_controls(call: Call) -> None:
     for name in ("x-litellm-timeout", "x-litellm-stream-timeout", "x-litellm-num-retries"):
         if name in headers:
             _apply_header(call, name, headers[name])
+    if COST_WEIGHT in headers:
+        call.cost_weight = _weight(headers[COST_WEIGHT], COST_WEIGHT)
     if "x-litellm-tags" in headers:
         tags = headers["x-litellm-tags"].split(",")
         call.tags += tuple(tag.strip() for tag in tags if tag.strip())
@@ -86,6 +91,16 @@ def _seconds(value: Any, name: str) -> float:
     if isinstance(value, bool) or not 0 < seconds < math.inf:
         raise InvalidRequest(f"'{name}' must be a number of seconds above 0.", param=name)
     return seconds
+
+
+def _weight(value: str, name: str) -> float:
+    try:
+        weight = float(value)
+    except ValueError:
+        weight = math.nan
+    if not 0 <= weight < math.inf:
+        raise InvalidRequest(f"'{name}' must be a number that isn't negative.", param=name)
+    return weight
 
 
 def _count(value: Any, name: str) -> int:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from urllib.parse import urlsplit
 
-from ..call import Call, Deployment
+from ..call import Call, Decision, Deployment
 from ..ledger.prices import NANO_PER_DOLLAR, Prices
 from ..live.snapshot import Snapshot
 from ..providers.catalog import PROVIDERS
@@ -40,6 +40,8 @@ class AnswerHeaders:
             (b"x-litellm-response-duration-ms", b"%.2f" % (took * 1000)),
             (b"x-litellm-overhead-duration-ms", b"%.2f" % ((took - waited) * 1000)),
         ]
+        if call.decision is not None:
+            headers += _decided(call.decision)
         if prices is not None and not call.stream:
             cost = prices.cost(call.usage)
             if cost is not None:
@@ -78,6 +80,17 @@ def api_base(deployment: Deployment) -> str:
     base = str(configured or (provider.base if provider else ""))
     parts = urlsplit(base)
     return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="", fragment="").geturl()
+
+
+def _decided(decision: Decision) -> EncodedHeaders:
+    """What ranked the models of a call; where nothing could, the reason."""
+    headers = [
+        (b"x-trunkline-strategy", _plain(decision.strategy)),
+        (b"x-trunkline-bundle", _plain(decision.bundle)),
+    ]
+    if decision.missing:
+        headers.append((b"x-trunkline-decision-missing", _plain(decision.missing)))
+    return headers
 
 
 def _ids(call_id: str) -> EncodedHeaders:

@@ -29,6 +29,7 @@ from . import (
     openapi,
     realtime,
     realtime_http,
+    routing,
     search_tools,
 )
 from .http import Incoming, Receive, Scope, Send, encode, send_answer
@@ -65,7 +66,7 @@ class Surface:
         )
         self._realtime = Realtime(gateway, session)
         self._realtime_http = RealtimeHttp(gateway, session, alarms, body_limit)
-        self._others = _others(gateway)
+        self._others = _others(gateway, alarms, body_limit)
 
     async def http(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = Incoming(receive, scope)
@@ -108,7 +109,7 @@ class Surface:
             await refuse(scope, send, error)
 
 
-def _others(gateway: Gateway) -> FastAPI:
+def _others(gateway: Gateway, alarms: Alarms, body_limit: int) -> FastAPI:
     app = FastAPI(
         title="Trunkline", version=__version__, docs_url=None, redoc_url=None, openapi_url=None
     )
@@ -118,6 +119,7 @@ def _others(gateway: Gateway) -> FastAPI:
         health.router(gateway),
         metrics.router(gateway),
         models.router(gateway),
+        routing.router(gateway, alarms, body_limit),
         search_tools.router(gateway),
     ):
         app.include_router(each)

@@ -72,6 +72,11 @@ class Snapshot:
         """All deployments, of models and of search tools."""
         return self.deployments + tuple(chain.from_iterable(self.search_tools.values()))
 
+    @property
+    def models(self) -> Deployments:
+        """The deployments that stand for one model each: those without a wildcard."""
+        return tuple(each for each in self.deployments if WILDCARD not in each.model)
+
     def facts_of(self, deployment: Deployment) -> Mapping[str, Any]:
         """What is known about a deployment's model, under the price map's names.
 
@@ -134,11 +139,14 @@ def build_snapshot(settings: Settings, version: int) -> Snapshot:
     )
     routing = routing_groups_of(settings, groups, snapshot.resolve)
     named = routing | snapshot._named
+    learned = settings.router_settings.learned
+    virtual = {learned.virtual_model: snapshot.models} if learned else {}
+    named |= virtual
     snapshot = replace(
         snapshot,
         routing_groups=routing,
         _named=named,
-        _shown=names_shown(settings, {**groups, **routing}, prices),
+        _shown=names_shown(settings, {**groups, **routing, **virtual}, prices),
     )
     aliases = settings.router_settings.model_group_alias
     targets = {alias: snapshot.resolve(target.model) for alias, target in aliases.items()}

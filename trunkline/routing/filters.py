@@ -27,9 +27,12 @@ class Filters:
     pre_call: bool = False
 
     @classmethod
-    def from_settings(cls, settings: Settings, strategy_limits: bool) -> Filters:
+    def from_settings(
+        cls, settings: Settings, strategy_limits: bool, *, learned: bool = False
+    ) -> Filters:
+        """learned: for a learned strategy, which must never choose what would fail."""
         router = settings.router_settings
-        pre_call = router.enable_pre_call_checks
+        pre_call = router.enable_pre_call_checks or learned
         optional = configured(settings, "optional_pre_call_checks", ())
         strict = strategy_limits or "enforce_model_rate_limits" in optional
         return cls(

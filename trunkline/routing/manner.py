@@ -31,14 +31,23 @@ class Manner:
 
     @classmethod
     def of(
-        cls, settings: Settings, strategy: str, args: Mapping[str, Any], random: Random
+        cls,
+        settings: Settings,
+        strategy: str,
+        args: Mapping[str, Any],
+        random: Random,
+        *,
+        learned: bool = False,
     ) -> Manner:
-        """strategy: its name; one that isn't LiteLLM's gets `simple-shuffle`."""
+        """strategy: its name; one that isn't LiteLLM's gets `simple-shuffle`.
+
+        learned: for models that a learned strategy ranks before.
+        """
         built = STRATEGIES.get(strategy, SimpleShuffle)(args, random)
         shuffles = isinstance(built, SimpleShuffle)
         return cls(
             built,
-            Filters.from_settings(settings, built.limits),
+            Filters.from_settings(settings, built.limits, learned=learned),
             max(1, int(args.get("max_latency_list_size", KEPT_LATENCIES))),
             shuffles and settings.router_settings.enable_weighted_failover,
         )
@@ -50,6 +59,11 @@ def general(settings: Settings, random: Random) -> Manner:
     return Manner.of(
         settings, router.routing_strategy, as_mapping(router.routing_strategy_args), random
     )
+
+
+def below_learned(settings: Settings, random: Random) -> Manner:
+    """The way of deployments whose models a learned strategy ranks: the built-in default."""
+    return Manner.of(settings, SimpleShuffle.name, {}, random, learned=True)
 
 
 def by_group(

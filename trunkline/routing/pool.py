@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
 
 from ..call import Call
-from ..errors import ErrorKind, NoDeployment, PermissionDenied, ProviderError
+from ..errors import ErrorKind, GatewayError, NoDeployment, PermissionDenied, ProviderError
 from .candidate import Candidate
 from .capabilities import needed
 from .health import MINUTE, Health
@@ -19,6 +21,15 @@ _MANY_PROMPTS = frozenset({"embeddings", "moderations", "rerank"})
 """Operations that give the model one text after another, each with the whole context."""
 
 
+@dataclass(frozen=True, slots=True)
+class Excluded:
+    """A candidate that a call can't go to. rule: what took it out. reason: more about it."""
+
+    candidate: Candidate
+    rule: str
+    reason: str = ""
+
+
 class Pool:
     """The deployments of one group, and what is true of them for every call.
 
@@ -26,33 +37,48 @@ class Pool:
     plain: whether, as long as nobody cools down, every call may go to all of `first`.
     first: those of the lowest `order`.
     strategy, fails_over: of the group's manner.
+    labels: the label of each deployment by its id, where a learned strategy ranks them.
     """
 
     __slots__ = (
+        "_all",
         "_filters",
         "_group",
         "_tag_filtering",
         "fails_over",
         "first",
+        "labels",
         "missing",
         "plain",
         "strategy",
         "usable",
     )
 
-    def __init__(self, candidates: Sequence[Candidate], manner: Manner) -> None:
+    def __init__(
+        self,
+        candidates: Sequence[Candidate],
+        manner: Manner,
+        *,
+        name: str = "",
+        labels: Mapping[str, str] | None = None,
+    ) -> None:
+        """name: what errors call the group, where it isn't that of its deployments."""
         filters = manner.filters
+        self.labels = labels
         self.strategy = manner.strategy
         self.fails_over = manner.fails_over
+        self._all = tuple(candidates)
         self.usable = tuple(each for each in candidates if not each.deployment.missing)
         self.missing = sorted({name for each in candidates for name in each.deployment.missing})
-        self._group = candidates[0].deployment.group_label if candidates else ""
+        own = candidates[0].deployment.group_label if candidates else ""
+        self._group = f"model '{name}'" if name else own
         self._filters = filters
-        own = (each.tag_filtering for each in candidates if each.tag_filtering is not None)
-        self._tag_filtering = next(own, filters.tags)
+        told = (each.tag_filtering for each in candidates if each.tag_filtering is not None)
+        self._tag_filtering = next(told, filters.tags)
         self.first = lowest_order(self.usable)
         self.plain = bool(self.usable) and not (
-            self._tag_filtering
+            labels
+            or self._tag_filtering
             or filters.pre_call
             or any(each.places for each in self.usable)
             or (filters.limits and any(_limited(each) for each in self.usable))
@@ -64,13 +90,36 @@ class Pool:
         Raises NoDeployment, PermissionDenied (tags), ProviderError (the prompt is too long).
         """
         left = self._present()
+        for _, keep in self._rules(call, health):
+            left = keep(left)
+        return left
+
+    def excluded(self, call: Call, health: Health) -> tuple[Candidates, list[Excluded]]:
+        """Who is left of the candidates, and who was taken out by what."""
+        lacking = (each for each in self._all if each.deployment.missing)
+        out = [Excluded(each, "credentials", f"not set: {_names(each)}") for each in lacking]
+        left = self.usable
+        for rule, keep in self._rules(call, health):
+            try:
+                kept = keep(left)
+            except GatewayError as error:
+                return (), out + [Excluded(each, rule, error.message) for each in left]
+            out += [Excluded(each, rule) for each in left if each not in kept]
+            left = kept
+        return left, out
+
+    def _rules(
+        self, call: Call, health: Health
+    ) -> Iterator[tuple[str, Callable[[Candidates], Candidates]]]:
+        """What takes candidates out, in its order, by the name that explanations give it."""
         if self._tag_filtering:
-            left = self._by_tags(left, call)
+            yield "tags", partial(self._by_tags, call=call)
         if self._filters.pre_call:
-            left = self._by_context(left, call)
-            left = _by_capabilities(left, call)
-        healthy = self._by_cooldown(left, health)
-        return self._by_limits(healthy, call, health) if self._filters.limits else healthy
+            yield "context_window", partial(self._by_context, call=call)
+            yield "capabilities", partial(_by_capabilities, call=call)
+        yield "cooldown", partial(self._by_cooldown, health=health)
+        if self._filters.limits:
+            yield "rate_limit", partial(self._by_limits, call=call, health=health)
 
     def _present(self) -> Candidates:
         if not self.usable:
@@ -153,12 +202,30 @@ class Pool:
         return within
 
 
-def preferred(eligible: Candidates, tried: Collection[str]) -> Candidates:
+def preferred(
+    eligible: Candidates,
+    tried: Collection[str],
+    narrowed: Callable[[Candidates], Candidates] = lambda candidates: candidates,
+) -> Candidates:
     """Whom to ask next: who was not asked yet before who failed, a free place before a full one,
-    a lower `order` before a higher; whoever is left if all are full."""
+    a lower `order` before a higher; whoever is left if all are full.
+
+    narrowed: takes of the free ones those of the best model, before their `order` counts.
+    """
     free = tuple(each for each in eligible if each.free)
     untried = tuple(each for each in free if each.deployment.id not in tried) if tried else free
-    return lowest_order(untried or free)
+    return lowest_order(narrowed(untried or free))
+
+
+def of_best_model(
+    candidates: Candidates, labels: Mapping[str, str], ranking: Sequence[str]
+) -> Candidates:
+    """The candidates of the first label that any has; those with a label where none is ranked."""
+    for label in ranking:
+        found = tuple(each for each in candidates if labels.get(each.deployment.id) == label)
+        if found:
+            return found
+    return tuple(each for each in candidates if each.deployment.id in labels) or candidates
 
 
 def lowest_order(candidates: Candidates) -> Candidates:
@@ -168,6 +235,10 @@ def lowest_order(candidates: Candidates) -> Candidates:
         return candidates
     lowest = min(orders)
     return tuple(each for each in candidates if each.deployment.order == lowest)
+
+
+def _names(candidate: Candidate) -> str:
+    return ", ".join(candidate.deployment.missing)
 
 
 def _limited(candidate: Candidate) -> bool:

@@ -4,23 +4,27 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache, partial
 from itertools import chain
 from random import Random
 from typing import Any, Protocol
 
-from ..call import Call, Deployment, Usage
+from ..call import Call, Decision, Deployment, Usage
 from ..errors import ErrorKind, GatewayError, NoDeployment, ProviderError
 from ..settings import Settings
 from .candidate import Candidate, Facts, candidate
 from .cooldowns import CooldownRules
 from .health import Cooldown, Health
-from .manner import Manner, by_group, general
+from .labels import by_label, label_of
+from .learned import Learned
+from .manner import Manner, below_learned, by_group, general
 from .places import hand_on, redeem, wait_for_place
 from .policy import RoutingPolicy
-from .pool import Pool, preferred
+from .pool import Excluded, Pool, of_best_model, preferred
 from .strategies import Strategy
+from .told import tell
 
 log = logging.getLogger("trunkline.routing")
 
@@ -38,9 +42,42 @@ class Known(Protocol):
     def everything(self) -> Iterable[Deployment]: ...
 
     @property
+    def models(self) -> tuple[Deployment, ...]: ...
+
+    @property
     def routing_groups(self) -> Mapping[str, Iterable[Deployment]]: ...
 
     def facts_of(self, deployment: Deployment) -> Mapping[str, Any]: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Ranked:
+    """How models are ranked. strategy: what ranks them.
+
+    models: the deployments that the virtual model stands for. below: the way of choosing among the
+    deployments of one model.
+    """
+
+    strategy: Learned
+    models: tuple[Deployment, ...]
+    below: Manner
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why a call would go where it would.
+
+    strategy: the built-in one. decision: that of the learned one; None where none ranks.
+    labels: of the deployments, by id. candidates: all that the call may go to. first: those among
+    which the built-in strategy picks.
+    """
+
+    strategy: str
+    decision: Decision | None
+    labels: Mapping[str, str]
+    candidates: tuple[Deployment, ...]
+    first: tuple[Deployment, ...]
+    excluded: tuple[Excluded, ...]
 
 
 class Router:
@@ -61,8 +98,12 @@ class Router:
         cooldowns: CooldownRules | None = None,
         facts: Facts = lambda deployment: {},
         default_places: int | None = None,
+        learned: Ranked | None = None,
     ) -> None:
-        """manners: of single groups, where they have one of their own."""
+        """manners: of single groups, where they have one of their own.
+
+        learned: what ranks models, where a learned strategy is configured.
+        """
         self.policy = policy
         self._general = manner
         self._manners = manners or {}
@@ -75,6 +116,10 @@ class Router:
         self._default_places = default_places
         self._candidate = lru_cache(maxsize=REMEMBERED)(self._make_candidate)
         self._pool = lru_cache(maxsize=REMEMBERED)(self._make_pool)
+        self._learned = learned
+        if learned is not None:
+            # A bundle's labels decide which deployments stand for which model.
+            learned.strategy.swapped = self._pool.cache_clear
         for each in known:
             self._candidate(each)
 
@@ -95,8 +140,30 @@ class Router:
         )
 
     def _make_pool(self, deployments: tuple[Deployment, ...]) -> Pool:
+        return self._make_ranked_pool(deployments) or self._make_plain_pool(deployments)
+
+    def _make_ranked_pool(self, deployments: tuple[Deployment, ...]) -> Pool | None:
+        """The pool of deployments whose models a learned strategy ranks; None for all others."""
+        learned = self._learned
+        if learned is None or not deployments or deployments[0].tool:
+            return None
+        found = by_label(deployments, learned.strategy.loaded.labels)
+        labels = label_of(found)
+        if deployments == learned.models:
+            members = [self._candidate(each) for each in deployments if each.id in labels]
+            return Pool(members, learned.below, name=learned.strategy.virtual_model, labels=labels)
+        if len(found) < 2 or deployments[0].group in self._manners:
+            return None
+        return Pool([self._candidate(each) for each in deployments], learned.below, labels=labels)
+
+    def _make_plain_pool(self, deployments: tuple[Deployment, ...]) -> Pool:
         manner = self._manner(deployments[0]) if deployments else self._general
         return Pool([self._candidate(each) for each in deployments], manner)
+
+    @property
+    def learned(self) -> Learned | None:
+        """The learned strategy in force, if there is one."""
+        return self._learned.strategy if self._learned else None
 
     def strategy_of(self, deployments: tuple[Deployment, ...]) -> Strategy:
         """What ranks the deployments of a group."""
@@ -117,9 +184,10 @@ class Router:
         pool = self._pool(candidates if type(candidates) is tuple else tuple(candidates))
         if pool.plain and not tried and not self._health.cooling:
             return self._pick(pool, pool.first, call)
+        narrowed = await self._narrowed(pool, call)
         while True:
             eligible = pool.eligible(call, self._health)
-            best = preferred(eligible, tried)
+            best = preferred(eligible, tried, narrowed)
             if best:
                 return self._pick(pool, best, call)
             given = await self._wait(eligible, call)
@@ -127,10 +195,45 @@ class Router:
                 return given.deployment
             hand_on(given.vitals)
 
+    async def _narrowed(
+        self, pool: Pool, call: Call
+    ) -> Callable[[tuple[Candidate, ...]], tuple[Candidate, ...]]:
+        """What leaves the candidates of the best model: all, where no learned strategy ranks."""
+        if pool.labels is None or self._learned is None:
+            return _all
+        if call.decision is None:
+            call.decision = await self._learned.strategy.decide(call)
+        return partial(of_best_model, labels=pool.labels, ranking=call.decision.ranking)
+
     def _pick(self, pool: Pool, candidates: tuple[Candidate, ...], call: Call) -> Deployment:
         if len(candidates) == 1:
-            return candidates[0].deployment
-        return pool.strategy.pick(candidates, call, self._health.clock()).deployment
+            chosen = candidates[0].deployment
+            if pool.labels is None:
+                return chosen
+        else:
+            chosen = pool.strategy.pick(candidates, call, self._health.clock()).deployment
+        tell(call, chosen, pool.strategy.name, pool.labels)
+        return chosen
+
+    async def explain(self, candidates: Sequence[Deployment], call: Call) -> Explanation:
+        """What `choose` would go by, without choosing."""
+        pool = self._pool(candidates if type(candidates) is tuple else tuple(candidates))
+        left, excluded = pool.excluded(call, self._health)
+        decision = None
+        if pool.labels is not None and self._learned is not None:
+            decision = await self._learned.strategy.weigh(call)
+            narrowed = partial(of_best_model, labels=pool.labels, ranking=decision.ranking)
+            first = preferred(left, (), narrowed)
+        else:
+            first = preferred(left, ())
+        return Explanation(
+            strategy=pool.strategy.name,
+            decision=decision,
+            labels=pool.labels or {},
+            candidates=tuple(each.deployment for each in left),
+            first=tuple(each.deployment for each in first),
+            excluded=tuple(excluded),
+        )
 
     async def _wait(self, eligible: tuple[Candidate, ...], call: Call) -> Candidate:
         seconds = self.policy.timeouts(eligible[0].deployment, call).total
@@ -249,6 +352,10 @@ class Router:
         }
 
 
+def _all(candidates: tuple[Candidate, ...]) -> tuple[Candidate, ...]:
+    return candidates
+
+
 _DEDICATED = frozenset({ErrorKind.CONTEXT_WINDOW, ErrorKind.CONTENT_POLICY})
 """Kinds with fallbacks of their own, which another `order` doesn't stand in for."""
 
@@ -273,8 +380,17 @@ def _leave(here: Candidate) -> None:
         hand_on(here.vitals)
 
 
-def build_router(settings: Settings, snapshot: Known, health: Health, random: Random) -> Router:
-    """The router that the configuration describes."""
+def build_router(
+    settings: Settings,
+    snapshot: Known,
+    health: Health,
+    random: Random,
+    learned: Learned | None = None,
+) -> Router:
+    """The router that the configuration describes. learned: its learned strategy, if it has one."""
+    ranked = None
+    if learned is not None:
+        ranked = Ranked(learned, snapshot.models, below_learned(settings, random))
     return Router(
         RoutingPolicy.from_settings(settings, random.random),
         general(settings, random),
@@ -284,4 +400,5 @@ def build_router(settings: Settings, snapshot: Known, health: Health, random: Ra
         cooldowns=CooldownRules.from_settings(settings),
         facts=snapshot.facts_of,
         default_places=settings.router_settings.default_max_parallel_requests,
+        learned=ranked,
     )

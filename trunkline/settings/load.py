@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..errors import ConfigError
-from . import credentials, includes, problems, references
+from . import credentials, includes, learned, problems, references
 from .document import Node, Path
 from .environment import Resolver
 from .notices import ignored, is_later
@@ -48,6 +48,7 @@ def load(path: pathlib.Path, environ: Mapping[str, str]) -> Settings:
         *_vital(resolver),
         *references.problems_of(root),
         *credentials.problems_of(root),
+        *learned.problems_of(root, path),
     ]
     try:
         settings = Settings.model_validate(_data(root, resolver.environ))
@@ -61,6 +62,7 @@ def load(path: pathlib.Path, environ: Mapping[str, str]) -> Settings:
         *_missing(resolver, settings),
         *ignored(settings, root),
         *references.unused(root),
+        *learned.unused(root),
     ]
     if not (settings.model_list or settings.search_tools):
         warnings.append(f"{path}: model_list: there are no models to serve")

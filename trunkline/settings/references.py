@@ -9,6 +9,7 @@ from ..errors import Place
 from .document import Node, Path, written
 from .fallbacks import EVERY, without_effect
 from .known import NOT_SHARED, PRIORITY
+from .learned import ROLES, virtual_model
 from .problems import Problem, shown
 from .wildcards import WILDCARD, Wildcard, wildcards
 
@@ -26,6 +27,7 @@ class Names:
     routing: frozenset[str]
     aliases: frozenset[str]
     ids: frozenset[str]
+    virtual: frozenset[str]
     wildcards: tuple[Wildcard, ...]
 
     @classmethod
@@ -38,21 +40,27 @@ class Names:
         unions = {name for group in routing if (name := _text(_at(group, "group_name")))}
         ids = {name for entry in entries if (name := _text(_at(entry, "model_info", "id")))}
         aliases = _mapping(_at(root, "router_settings", "model_group_alias"))
+        virtual = virtual_model(root)
         return cls(
             frozenset(groups),
             frozenset(searches),
             frozenset(unions),
             frozenset(aliases),
             frozenset(ids),
+            frozenset([virtual[0]] if virtual else ()),
             wildcards(groups),
         )
 
     def serves(self, name: str, *, aliases: bool = True) -> bool:
-        if any(name in names for names in (self.groups, self.ids, self.routing)):
+        if any(name in names for names in self._exact):
             return True
         if aliases and name in self.aliases:
             return True
         return any(self._matches(each, name) for each in self.wildcards)
+
+    @property
+    def _exact(self) -> tuple[frozenset[str], ...]:
+        return self.groups, self.ids, self.routing, self.virtual
 
     def is_model(self, name: str) -> bool:
         """Whether a model group or an alias has this very name."""
@@ -89,6 +97,7 @@ def problems_of(root: Node) -> Iterator[Problem]:
             yield _unknown(node, path, name, names)
     yield from _unknown_credentials(root)
     yield from _routing_groups(root, names)
+    yield from _virtual_model(root, names)
     aliases = ("router_settings", "model_group_alias")
     for alias, node in _mapping(_at(root, *aliases)).items():
         name = _target(node)
@@ -141,6 +150,23 @@ def _routing_groups(root: Node, names: Names) -> Iterator[Problem]:
         for model in () if priority else dict.fromkeys(map(_text, _items(_at(group, "models")))):
             if owners.setdefault(model, name) != name:
                 yield place, f"expected models of one group only: {model} is in {owners[model]}"
+
+
+def _virtual_model(root: Node, names: Names) -> Iterator[Problem]:
+    """A virtual model, or a model that calls are made to, that something else is called like."""
+    found = virtual_model(root)
+    if found is None:
+        return
+    name, node = found
+    args = ("router_settings", "routing_strategy_args")
+    if name in names.groups | names.aliases | names.routing | names.ids:
+        place = node.place(*args, "virtual_model")
+        yield place, f"expected a name that no model has, got {name}: set another virtual_model"
+    for role in ROLES:
+        model = _at(root, *args, role)
+        asked = _text(model)
+        if model is not None and asked and (asked == name or not names.serves(asked)):
+            yield _unknown(model, (*args, role), asked, names)
 
 
 def _unknown_credentials(root: Node) -> Iterator[Problem]:

@@ -22,6 +22,8 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from .fallbacks import Fallback, Fallbacks
 from .known import PRIORITY
+from .learned import LearnedArgs
+from .strategies import BUILT_IN, LEARNED
 from .values import (
     Amount,
     CertificateFile,
@@ -37,6 +39,7 @@ from .values import (
     Order,
     Patterns,
     Seconds,
+    Strategy,
     StrategyArgs,
     Text,
     TextOrTexts,
@@ -46,15 +49,6 @@ from .values import (
     Whole,
     expected,
     one_of,
-)
-
-STRATEGIES = (
-    "simple-shuffle",
-    "least-busy",
-    "latency-based-routing",
-    "cost-based-routing",
-    "usage-based-routing",
-    "usage-based-routing-v2",
 )
 
 MEGABYTES = 100.0
@@ -295,7 +289,7 @@ class RoutingGroup(Section):
 
     group_name: Name
     models: Texts
-    routing_strategy: Annotated[str, one_of(*STRATEGIES, PRIORITY)]
+    routing_strategy: Annotated[str, one_of(*BUILT_IN, PRIORITY)]
     routing_strategy_args: StrategyArgs = Field(default_factory=dict)
     model_priorities: dict[str, Order] = Field(default_factory=dict)
 
@@ -314,7 +308,7 @@ class RoutingGroup(Section):
 
 
 class RouterSettings(Section):
-    routing_strategy: Annotated[str, one_of(*STRATEGIES)] = STRATEGIES[0]
+    routing_strategy: Strategy = BUILT_IN[0]
     routing_strategy_args: StrategyArgs = Field(default_factory=dict)
     optional_pre_call_checks: Texts | None = None
     num_retries: Count | None = None
@@ -341,6 +335,13 @@ class RouterSettings(Section):
     enable_weighted_failover: Flag = False
     routing_groups: tuple[RoutingGroup, ...] = ()
     default_litellm_params: ProviderParams = ProviderParams()
+
+    @property
+    def learned(self) -> LearnedArgs | None:
+        """The arguments of a learned strategy; None under a built-in one."""
+        if self.routing_strategy not in LEARNED:
+            return None
+        return LearnedArgs.of(self.routing_strategy_args)
 
 
 class LitellmSettings(Section):
@@ -416,6 +417,9 @@ class GeneralSettings(Section):
     allow_unauthenticated: serve without a master key on addresses that others can reach.
     stream_heartbeat_seconds: silence after which a stream carries a comment.
     drain_seconds: how long calls may go on after the gateway was told to stop.
+    bundle_public_keys: whose signatures of bundles are accepted, each as PEM, as base64 or as a
+        file of either; any bundle where there are none.
+    bundle_size_limit_mb: the largest bundle that is read.
     """
 
     master_key: Name | None = None
@@ -430,6 +434,8 @@ class GeneralSettings(Section):
     allow_unauthenticated: Flag = False
     stream_heartbeat_seconds: Seconds = 15.0
     drain_seconds: Seconds = 30.0
+    bundle_public_keys: Texts = Field(default_factory=list)
+    bundle_size_limit_mb: Amount = 256.0
 
 
 class Settings(Section):

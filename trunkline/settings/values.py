@@ -16,6 +16,9 @@ from urllib.parse import urlsplit
 from pydantic import PlainValidator
 from pydantic_core import PydanticCustomError
 
+from .learned import EMBEDDERS, ROLES
+from .strategies import BUILT_IN, LEARNED, canonical
+
 EXPECTED = "expected"
 """Type of the errors raised here; their message is what was expected."""
 
@@ -178,25 +181,61 @@ def _strategy_args(value: Any) -> dict[str, Any]:
     return converted
 
 
+def _strategy(value: Any) -> str:
+    name = canonical(value) if isinstance(value, str) else None
+    if name is None:
+        raise expected(f"one of {', '.join((*BUILT_IN, *LEARNED))}")
+    return name
+
+
 def one_of(*names: str) -> PlainValidator:
     """Accepts one of some names, and lists them when it gets another."""
+    return PlainValidator(_one_of(*names))
 
+
+def _one_of(*names: str) -> Callable[[Any], str]:
     def convert(value: Any) -> str:
         if not isinstance(value, str) or value not in names:
             raise expected(f"one of {', '.join(names)}")
         return value
 
-    return PlainValidator(convert)
+    return convert
+
+
+def _above_0(what: str) -> Callable[[Any], float]:
+    number = _number(what, 0)
+
+    def convert(value: Any) -> float:
+        converted = number(value)
+        if converted == 0:
+            raise expected(what)
+        return converted
+
+    return convert
 
 
 seconds = _number("a number of seconds", 0)
 count = _whole("a whole number that isn't negative")
 
-_STRATEGY_ARGS: dict[str, Callable[[Any], float]] = {
+_whole_above_0 = _whole("a whole number above 0", 1)
+_share = _number("a number that isn't negative", 0)
+_STRATEGY_ARGS: dict[str, Callable[[Any], Any]] = {
     "ttl": _number("a number of seconds", 0),
     "lowest_latency_buffer": _number("a number that isn't negative", 0),
-    "max_latency_list_size": _whole("a whole number above 0", 1),
-    "ttft_percentile": _number("a number that isn't negative", 0),
+    "max_latency_list_size": _whole_above_0,
+    "ttft_percentile": _share,
+    **dict.fromkeys(
+        "model_path llm_data_path model_s3_bucket model_s3_key embedder_path".split(), _name
+    ),
+    **dict.fromkeys(("virtual_model", *ROLES), _name),
+    "embedder": _one_of(*EMBEDDERS),
+    "hot_reload": _flag,
+    "reload_interval": _above_0("a number of seconds above 0"),
+    "timeout_ms": _above_0("a number of milliseconds above 0"),
+    "cost_weight": _share,
+    "threshold": _number("a number", None),
+    **dict.fromkeys("max_rounds max_calls max_tokens".split(), _whole_above_0),
+    "max_seconds": _above_0("a number of seconds above 0"),
 }
 
 Text = Annotated[str, PlainValidator(_text)]
@@ -213,10 +252,11 @@ Amount = Annotated[float, PlainValidator(_number("a number that isn't negative",
 Whole = Annotated[int, PlainValidator(_whole("a whole number", None))]
 Count = Annotated[int, PlainValidator(count)]
 Patterns = Annotated[list[str], PlainValidator(_patterns)]
-Order = Annotated[int, PlainValidator(_whole("a whole number above 0", 1))]
+Order = Annotated[int, PlainValidator(_whole_above_0)]
 Texts = Annotated[list[str], PlainValidator(_texts)]
 TextOrTexts = Annotated[str | list[str], PlainValidator(_text_or_texts)]
 Mapping = Annotated[dict[str, Any], PlainValidator(_mapping)]
 Variables = Annotated[dict[str, str], PlainValidator(_variables)]
+Strategy = Annotated[str, PlainValidator(_strategy)]
 StrategyArgs = Annotated[dict[str, Any], PlainValidator(_strategy_args)]
 Headers = Annotated[dict[str, str], PlainValidator(_headers)]

@@ -1,6 +1,7 @@
 """What operators count of failures, retries and fallbacks, for Prometheus.
 
     trunkline_retries_total                        attempts that were made anew in the same group
+    trunkline_routing_decisions_total              decisions of a learned strategy, by outcome
     litellm_deployment_failure_responses_total     attempts that failed
     litellm_deployment_successful_fallbacks_total  groups that answered in another's place
     litellm_deployment_failed_fallbacks_total      groups that could not
@@ -18,7 +19,7 @@ from collections.abc import Callable, Sequence
 from importlib import import_module
 from typing import Any
 
-from ..call import Deployment
+from ..call import Decision, Deployment
 from ..errors import ErrorKind, GatewayError, ProviderError
 from ..settings.schema import LitellmSettings
 
@@ -72,6 +73,9 @@ class Metrics:
         asked, other: the deployments of the groups. error: what the group asked for failed with.
         """
 
+    def decided(self, decision: Decision) -> None:
+        """A learned strategy ranked the models of a call, or could not."""
+
     def exposition(self, accept: str) -> Exposition | None:
         """All counts in the format that a scraper accepts; None where there are none."""
         return None
@@ -87,6 +91,11 @@ class PrometheusMetrics(Metrics):
         self._retries = self._counter("trunkline_retries", "Attempts made anew", *_MODEL, *_CAUSE)
         self._failures = self._counter(
             "litellm_deployment_failure_responses", "Attempts that failed", *_MODEL, *_CAUSE
+        )
+        self._decisions = self._counter(
+            "trunkline_routing_decisions",
+            "Decisions of the learned strategy",
+            *("strategy", "model", "outcome"),
         )
         self._fallbacks = {
             True: self._counter(
@@ -121,6 +130,11 @@ class PrometheusMetrics(Metrics):
         succeeded: bool,
     ) -> None:
         self._fallbacks[succeeded].labels(_group(asked), _group(other), *_cause(error)).inc()
+
+    def decided(self, decision: Decision) -> None:
+        model = decision.ranking[0] if decision.ranking else ""
+        outcome = decision.missing or "decided"
+        self._decisions.labels(decision.strategy, model, outcome).inc()
 
     def exposition(self, accept: str) -> Exposition | None:
         registry = self._registry

@@ -61,13 +61,17 @@ class Bundle:
 
 def read_bundle(path: Path, trust: Trust = Trust()) -> Bundle:
     """The bundle at a path: a folder, or a `.tar` file. Raises BundleError."""
+    return _bundle(str(path), files_of(path, trust), trust)
+
+
+def files_of(path: Path, trust: Trust = Trust()) -> dict[str, bytes]:
+    """The files of a bundle, unchecked but for their sizes. Raises BundleError."""
     try:
-        files = _folder(path, trust) if path.is_dir() else _archive(path, trust)
+        return _folder(path, trust) if path.is_dir() else _archive(path, trust)
     except OSError as error:
         raise BundleError(f"{path}: {error.strerror or error}") from None
     except BundleError as error:
         raise BundleError(f"{path}: {error}") from None
-    return _bundle(str(path), files, trust)
 
 
 def parse_bundle(name: str, data: bytes, trust: Trust = Trust()) -> Bundle:

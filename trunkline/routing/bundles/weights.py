@@ -36,6 +36,12 @@ class Weights:
     def has(self, name: str) -> bool:
         return name in self._tensors
 
+    def shapes(self) -> dict[str, str]:
+        """Type and shape of every tensor, in words."""
+        return {
+            name: f"{tensor.dtype}{list(tensor.shape)}" for name, tensor in self._tensors.items()
+        }
+
     def take(self, name: str, kind: str, *shape: str | int) -> np.ndarray:
         """A tensor, checked, read-only, contiguous; floats as float32, integers as they are.
 

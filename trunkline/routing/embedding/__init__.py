@@ -1,0 +1,1 @@
+"""Turns a query into numbers that a learned strategy can compare: a static table, or MiniLM."""

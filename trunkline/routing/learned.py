@@ -1,0 +1,147 @@
+"""Decides by the bundle in force which models a call should go to, and survives its failures."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from ..call import Call, Decision
+from ..telemetry.metrics import Metrics
+from .loading import Loaded
+from .query import query_of, user_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+log = logging.getLogger("trunkline.routing")
+
+THREADS = 2
+MOST_WAITING = 64
+"""Decisions that may be made or waited for in threads; more are not begun."""
+
+
+class Learned:
+    """A learned strategy, over the bundle that is in force.
+
+    loaded: what decides now. A reload sets another one; calls keep the decision that they have.
+    virtual_model: the name by which any of its labels is asked for.
+    """
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        *,
+        virtual_model: str,
+        timeout: float,
+        metrics: Metrics,
+        clock: Callable[[], float] = time.perf_counter,
+    ) -> None:
+        """timeout: seconds that a decision may take."""
+        self.loaded = loaded
+        self.virtual_model = virtual_model
+        self.swapped: Callable[[], None] = lambda: None
+        self._timeout = timeout
+        self._metrics = metrics
+        self._clock = clock
+        self._threads: ThreadPoolExecutor | None = None
+        self._waiting = 0
+
+    def swap(self, loaded: Loaded) -> None:
+        """Puts another bundle into force, for the decisions that are made from now on."""
+        self.loaded = loaded
+        self.swapped()
+
+    async def decide(self, call: Call) -> Decision:
+        """How the call's models rank; counted, and logged where there is no decision."""
+        decision = await self.weigh(call)
+        self._metrics.decided(decision)
+        if decision.missing and decision.missing != "no_query":
+            told = {
+                "call_id": call.id,
+                "strategy": decision.strategy,
+                "bundle": decision.bundle,
+                "reason": decision.missing,
+            }
+            log.warning("routing decision missing", extra=told)
+        return decision
+
+    async def weigh(self, call: Call) -> Decision:
+        """How the call's models rank. Never raises: what fails is told by `Decision.missing`.
+
+        One that takes too long isn't used, though it is there in the end: then it makes no
+        difference whether a strategy runs on the event loop or off it.
+        """
+        began = self._clock()
+        decision = await self._decide(call, self.loaded)
+        decision = replace(decision, seconds=self._clock() - began)
+        if decision.ranking and decision.seconds > self._timeout:
+            decision = replace(decision, ranking=(), scores=(), missing="timeout")
+        return decision
+
+    async def _decide(self, call: Call, loaded: Loaded) -> Decision:
+        nothing = Decision(loaded.strategy, loaded.version)
+        text = query_of(call)
+        if not text:
+            return replace(nothing, missing="no_query")
+        try:
+            scores = await self._scores(loaded, text, user_of(call), call.cost_weight)
+        except TimeoutError:
+            return replace(nothing, missing="timeout")
+        except _Busy:
+            return replace(nothing, missing="busy")
+        except Exception:
+            log.exception(
+                "strategy failed", extra={"call_id": call.id, "strategy": loaded.strategy}
+            )
+            return replace(nothing, missing="error")
+        return ranked(nothing, loaded.labels, scores)
+
+    async def _scores(
+        self, loaded: Loaded, text: str, user: str, cost_weight: float | None
+    ) -> np.ndarray:
+        if not loaded.blocking:
+            return loaded.scores(text, user, cost_weight)
+        if self._waiting >= MOST_WAITING:
+            raise _Busy
+        if self._threads is None:
+            self._threads = ThreadPoolExecutor(THREADS, "trunkline-routing")
+        self._waiting += 1
+        made = self._threads.submit(loaded.scores, text, user, cost_weight)
+        loop = asyncio.get_running_loop()
+        made.add_done_callback(lambda _: self._free_in(loop))
+        return await asyncio.wait_for(asyncio.wrap_future(made), self._timeout)
+
+    def _free_in(self, loop: asyncio.AbstractEventLoop) -> None:
+        with contextlib.suppress(RuntimeError):  # the loop is closed: nobody counts any more
+            loop.call_soon_threadsafe(self._free)
+
+    def _free(self) -> None:
+        self._waiting -= 1
+
+    def close(self) -> None:
+        """Begins no more decisions in threads."""
+        if self._threads is not None:
+            self._threads.shutdown(wait=False, cancel_futures=True)
+
+
+class _Busy(Exception):
+    """Too many decisions are being made."""
+
+
+def ranked(nothing: Decision, labels: tuple[str, ...], scores: np.ndarray) -> Decision:
+    """The decision that scores make; none where one of them isn't a number."""
+    values = scores.tolist()
+    order = sorted(range(len(labels)), key=values.__getitem__, reverse=True)
+    if any(value != value for value in values):  # noqa: PLR0124 - only NaN isn't itself
+        return replace(nothing, missing="error")
+    return replace(
+        nothing,
+        ranking=tuple([labels[index] for index in order]),
+        scores=tuple([values[index] for index in order]),
+    )
