@@ -1,6 +1,7 @@
 """What operators count of failures, retries and fallbacks, for Prometheus.
 
     trunkline_retries_total                        attempts that were made anew in the same group
+    trunkline_reloads_total                        reloads, and what they came to instead
     trunkline_routing_decisions_total              decisions of a learned strategy, by outcome
     litellm_deployment_failure_responses_total     attempts that failed
     litellm_deployment_successful_fallbacks_total  groups that answered in another's place
@@ -76,6 +77,9 @@ class Metrics:
     def decided(self, decision: Decision) -> None:
         """A learned strategy ranked the models of a call, or could not."""
 
+    def reloaded(self, watched: str, outcome: str) -> None:
+        """What is watched changed, or something stood in the way; see `live/status.py`."""
+
     def exposition(self, accept: str) -> Exposition | None:
         """All counts in the format that a scraper accepts; None where there are none."""
         return None
@@ -96,6 +100,9 @@ class PrometheusMetrics(Metrics):
             "trunkline_routing_decisions",
             "Decisions of the learned strategy",
             *("strategy", "model", "outcome"),
+        )
+        self._reloads = self._counter(
+            "trunkline_reloads", "Reloads, and what they came to instead", "watched", "outcome"
         )
         self._fallbacks = {
             True: self._counter(
@@ -135,6 +142,9 @@ class PrometheusMetrics(Metrics):
         model = decision.ranking[0] if decision.ranking else ""
         outcome = decision.missing or "decided"
         self._decisions.labels(decision.strategy, model, outcome).inc()
+
+    def reloaded(self, watched: str, outcome: str) -> None:
+        self._reloads.labels(watched, outcome).inc()
 
     def exposition(self, accept: str) -> Exposition | None:
         registry = self._registry

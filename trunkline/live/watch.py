@@ -1,0 +1,298 @@
+"""Watches a source: what changes there is fetched, built, checked, and put in the place of the old.
+
+What can't be used is refused, and the old goes on. All processes that share a folder come to the
+same version: one of them at a time checks, or goes back, and writes what came of it in the record;
+the others see it there within a second and follow.
+
+A refused version isn't built again until the source's tag changes. Nor is the one that somebody
+went back from: going back a second time returns to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from typing import Generic, TypeVar
+
+from ..errors import BundleError
+from ..telemetry.metrics import Metrics
+from .clock import Clock
+from .record import Record, Version
+from .sources import Fetched, Source, SourceError, Unfit
+from .status import Outcome, Result, Status
+from .steps import Steps
+from .threads import in_thread
+from .versions import Versions
+
+log = logging.getLogger("trunkline.live")
+
+T = TypeVar("T")
+
+TICK_SECONDS = 1.0
+"""Between looks at the record: how far processes may be behind each other."""
+TURN_SECONDS = 0.05
+"""Between attempts to have the lock."""
+FAULT = "fault"
+"""What the watch's own faults are counted as, beside the results."""
+
+
+class NoPrevious(Exception):
+    """There is no version to go back to."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Held(Generic[T]):
+    """A version as this process has it."""
+
+    number: int
+    content: T
+
+
+class Watch(Generic[T]):
+    """One watched thing, in one process.
+
+    run: the same for all processes of one run of the gateway, and for no others.
+    interval: seconds between checks; None for checks on request only.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        source: Source,
+        versions: Versions,
+        steps: Steps[T],
+        *,
+        run: str,
+        interval: float | None,
+        metrics: Metrics,
+        clock: Clock | None = None,
+    ) -> None:
+        self.name = name
+        self._source = source
+        self._versions = versions
+        self._steps = steps
+        self._run = run
+        self._interval = interval
+        self._metrics = metrics
+        self._clock = clock or Clock()
+        self._held: _Held[T] | None = None
+        self._before: _Held[T] | None = None
+        self._fault: str | None = None
+        self._busy = asyncio.Lock()
+        self._task: asyncio.Task[None] | None = None
+
+    @property
+    def current(self) -> T:
+        """What is in use, from when `load` has returned."""
+        assert self._held is not None
+        return self._held.content
+
+    async def load(self) -> T:
+        """What the source holds; `swap` isn't called for it.
+
+        Where it can't be had or isn't accepted, this is the last version that was, if an earlier
+        run or another process left a copy. Raises BundleError without one.
+        """
+        async with self._turn():
+            record = self._versions.read().in_run(self._run)
+            if not record.checks or not record.current:
+                await self._check(record)
+            if self._held is None:
+                await self._load_copy()
+        return self.current
+
+    def start(self) -> None:
+        """Watches from now on, after `load`."""
+        self._task = asyncio.create_task(self._watch(), name=f"watch {self.name}")
+
+    async def stop(self) -> None:
+        """Ends watching. What is in use stays so."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+
+    async def trigger(self) -> Outcome:
+        """Checks now, and returns when that is done."""
+        async with self._turn():
+            outcome = await self._check(self._versions.read())
+            try:
+                await self._follow()
+            except BundleError as error:
+                return replace(outcome, result=Result.REFUSED, error=str(error))
+            return outcome
+
+    async def rollback(self) -> Outcome:
+        """Returns to the version before; the one that was left is then the previous one.
+
+        Raises NoPrevious, and BundleError where the version before can't be had any more.
+        """
+        async with self._turn():
+            record = self._versions.read()
+            if record.previous is None:
+                raise NoPrevious(f"{self.name}: there is no version to go back to")
+            held = await self._load(record.previous)
+            record = record.rolled_back(self._clock.now())
+            await in_thread(self._versions.write, record)
+            self._use(held, record)
+            log.warning("went back to the version before", extra=self._told(record))
+            self._metrics.reloaded(self.name, Result.ROLLED_BACK)
+            return Outcome.of(self.name, Result.ROLLED_BACK, record)
+
+    def status(self) -> Status:
+        record = self._versions.read()
+        return Status.of(self.name, self._source.name, self._interval, record, self._fault)
+
+    # Watching
+
+    async def _watch(self) -> None:
+        faults = 0
+        while True:
+            await self._clock.sleep(self._clock.wait(TICK_SECONDS, faults))
+            try:
+                await self._tick()
+            except Exception as error:
+                faults += 1
+                self._fault = f"{type(error).__name__}: {error}"
+                self._metrics.reloaded(self.name, FAULT)
+                log.exception("watching failed, and goes on", extra={"watched": self.name})
+            else:
+                faults, self._fault = 0, None
+
+    async def _tick(self) -> None:
+        async with self._busy:
+            if self._is_due():
+                with self._versions.lock() as mine:
+                    # Another process may have checked just before it let go of the lock.
+                    if mine and self._is_due():
+                        await self._check(self._versions.read())
+            await self._follow()
+
+    def _is_due(self) -> bool:
+        return self._interval is not None and self._versions.read().is_due(self._clock.now())
+
+    async def _follow(self) -> None:
+        """Takes the version into use that another process has made the current one."""
+        while (record := self._versions.read()).current is not None:
+            if self._held is not None and self._held.number == record.current.number:
+                return
+            try:
+                held = await self._load(record.current)
+            except BundleError:
+                # The copy of a version that was left behind meanwhile may be gone.
+                if self._versions.read().current == record.current:
+                    raise
+            else:
+                self._use(held, record)
+                log.info("followed another process", extra=self._told(record))
+
+    @contextlib.asynccontextmanager
+    async def _turn(self) -> AsyncIterator[None]:
+        """Waits until nobody else, in any process, checks or goes back."""
+        async with self._busy:
+            while True:
+                with self._versions.lock() as mine:
+                    if mine:
+                        yield
+                        return
+                await self._clock.sleep(TURN_SECONDS)
+
+    # One check, by whose turn it is
+
+    async def _check(self, record: Record) -> Outcome:
+        """Fetches, builds, and uses what is new and good."""
+        now = self._clock.now()
+        record = replace(record, run=self._run, checks=record.checks + 1, last_check=now)
+        try:
+            incoming = self._versions.incoming()
+            fetched = await in_thread(self._source.fetch, record.seen, incoming)
+        except SourceError as error:
+            return await self._stays(Result.UNREACHABLE, record.failed(str(error)))
+        except Unfit as error:
+            return await self._stays(Result.REFUSED, record.refused(error.tag, str(error)))
+        if fetched is None:
+            return await self._stays(Result.UNCHANGED, record.unchanged())
+        try:
+            content = await in_thread(self._steps.built, fetched.path, self._source.name)
+        except BundleError as error:
+            return await self._stays(Result.REFUSED, record.refused(fetched.tag, str(error)))
+        return await self._accept(record, fetched, content)
+
+    async def _stays(self, result: Result, record: Record) -> Outcome:
+        await self._write(record)
+        if result is Result.UNCHANGED:
+            result = Result.REFUSED if record.refusal else result
+        else:
+            stands = "; the version in use stays so" if record.current else ""
+            log.warning("%s: %s%s", result, record.error, stands, extra=self._told(record))
+            self._metrics.reloaded(self.name, result)
+        return Outcome.of(self.name, result, record, record.error)
+
+    async def _accept(self, record: Record, fetched: Fetched, content: T) -> Outcome:
+        number = await in_thread(self._keep, record, fetched)
+        name = self._steps.version(content)
+        record = record.accepted(Version(number, fetched.tag, name, self._clock.now()))
+        first = self._held is None
+        if not first:
+            record = replace(record, reloads=record.reloads + 1)
+            self._metrics.reloaded(self.name, Result.RELOADED)
+        await self._write(record)
+        self._use(_Held(number, content), record)
+        log.info("loaded" if first else "reloaded", extra=self._told(record))
+        return Outcome.of(self.name, Result.RELOADED, record)
+
+    def _keep(self, record: Record, fetched: Fetched) -> int:
+        """Keeps the copy of what was accepted; under the current version's number where it is the
+        same, so that the version before isn't lost for a file that was only touched."""
+        current = record.current
+        if current and self._versions.holds(current.number, fetched.path):
+            return current.number
+        held = {self._held.number} if self._held else set()
+        number = max({0, *record.kept, *held}) + 1
+        self._versions.keep(fetched.path, number)
+        return number
+
+    async def _write(self, record: Record) -> None:
+        wait = self._clock.wait(self._interval or TICK_SECONDS, record.failures)
+        record = replace(record, next_check=record.last_check + wait)
+        await in_thread(self._versions.write, record)
+
+    # Versions
+
+    async def _load_copy(self) -> None:
+        record = self._versions.read()
+        if record.current is None:
+            raise BundleError(record.error or f"{self._source.name}: nothing was found")
+        try:
+            self._held = await self._load(record.current)
+        except BundleError as error:
+            # An earlier run accepted what this one can't use, which may be configured otherwise.
+            log.warning("the last good copy is of no use: %s", error, extra=self._told(record))
+            await self._check(replace(record, current=None, seen=None))
+            if self._held is None:
+                raise BundleError(self._versions.read().error or str(error)) from None
+        else:
+            log.info("loaded from the last good copy", extra=self._told(record))
+
+    async def _load(self, version: Version) -> _Held[T]:
+        """A version that this process may have already, or else its copy. Raises BundleError."""
+        for held in (self._held, self._before):
+            if held is not None and held.number == version.number:
+                return held
+        path = self._versions.path(version.number)
+        return _Held(version.number, await in_thread(self._steps.built, path, self._source.name))
+
+    def _use(self, held: _Held[T], record: Record) -> None:
+        old, self._held = self._held, held
+        if old is not None and old.number != held.number:
+            self._before = old if old.number in record.kept else None
+        if old is not None:
+            self._steps.swap(held.content)
+
+    def _told(self, record: Record) -> dict[str, str]:
+        """What a log line says beside its words."""
+        version = {"version": record.current.name} if record.current else {}
+        return {"watched": self.name, "source": self._source.name, **version}
