@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from ..call import Call, Deployment
+from ..settings.wildcards import WILDCARD
+from ..telemetry import logs
 
 log = logging.getLogger("trunkline.routing")
 
@@ -18,17 +20,17 @@ def tell(
 
     labels: the label of each deployment by its id, where models were ranked.
     """
-    if not log.isEnabledFor(logging.INFO):
-        return
+    # What a wildcard matches is written by the client, and so is told by the wildcard's name.
     told: dict[str, Any] = {
         "call_id": call.id,
         "strategy": built_in,
-        "asked": call.group,
-        "model": chosen.model,
+        "group": chosen.group,
+        "model": chosen.group if WILDCARD in chosen.group else chosen.model,
         "deployment": chosen.id,
     }
     decision = call.decision
     if labels is not None and decision is not None:
+        told["asked"] = call.group
         label = labels.get(chosen.id, "")
         told["label"] = label
         told["bundle"] = decision.bundle
@@ -38,4 +40,4 @@ def tell(
             told["score"] = round(decision.scores[decision.ranking.index(label)], 4)
         elif decision.missing:
             told["missing"] = decision.missing
-    log.info("routed", extra=told)
+    logs.tell(log, "routed", told)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 
@@ -45,6 +45,24 @@ def configure(*, verbose: bool, as_json: bool, secrets: Iterable[str] = ()) -> N
     logging.getLogger("py.warnings").setLevel(logging.ERROR)
 
 
+class Event(logging.LogRecord):
+    """What happens on every call: names, numbers and ids, and nothing that a caller wrote.
+
+    It costs a tenth of another line, since it isn't searched for what looks like a key, and since
+    nobody looks up which line of the program it comes from.
+    """
+
+    def __init__(self, logger: str, message: str, fields: Mapping[str, Any]) -> None:
+        super().__init__(logger, logging.INFO, "", 0, message, None, None)
+        self.fields = fields
+
+
+def tell(logger: logging.Logger, message: str, fields: Mapping[str, Any]) -> None:
+    """Logs an event. fields: plain values, which may not come from a request."""
+    if logger.isEnabledFor(logging.INFO):
+        logger.handle(Event(logger.name, message, fields))
+
+
 def _is_let_through(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.WARNING or record.name.startswith(SPEAKING)
 
@@ -60,7 +78,7 @@ class _Redacting(logging.Formatter):
         line = self.line(record)
         for text in self._hidden:
             line = line.replace(text, PLACEHOLDER)
-        return redact(line)
+        return line if isinstance(record, Event) else redact(line)
 
     def line(self, record: logging.LogRecord) -> str:
         raise NotImplementedError
@@ -89,7 +107,9 @@ class _Json(_Redacting):
         return json_text.dumps(event).decode()
 
 
-def _fields(record: logging.LogRecord) -> dict[str, Any]:
+def _fields(record: logging.LogRecord) -> Mapping[str, Any]:
+    if isinstance(record, Event):
+        return record.fields
     return {
         name: value
         for name, value in record.__dict__.items()
