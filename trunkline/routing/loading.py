@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -17,13 +18,12 @@ from .bundles.reading import Bundle, Trust, read_bundle
 from .bundles.signing import public_key
 from .bundles.weights import Weights
 from .candidates_file import Described, read_candidates
+from .embedding.embedder import Embedder, EmbedderError
 from .heads.head import Head, HeadArgs, Query
 from .labels import check_labels
 
 if TYPE_CHECKING:
     import numpy as np
-
-    from .embedding.known import Embedder
 
 MEBIBYTE = 1024 * 1024
 
@@ -87,8 +87,7 @@ class Loader:
     @classmethod
     def of(cls, settings: Settings, deployments: Iterable[Deployment]) -> Loader:
         """Raises BundleError for a key or a candidates file that can't be used."""
-        from .embedding.known import embedder  # noqa: PLC0415 - numpy loads where it is needed
-        from .heads.table import head  # noqa: PLC0415
+        from .heads.table import head  # noqa: PLC0415 - numpy loads where it is needed
 
         general, args = settings.general_settings, settings.router_settings.learned
         assert args is not None
@@ -105,7 +104,7 @@ class Loader:
             ),
             described=described,
             head=head,
-            embed=embedder,
+            embed=lru_cache(maxsize=1)(_embedder),  # a reload goes on with the same one
         )
 
     def load(self, path: Path | None) -> Loaded:
@@ -146,7 +145,10 @@ class Loader:
         if used is None:
             raise BundleError("manifest.json: the strategy needs an embedder, and none is named")
         folder = located(self.base, self.args.embedder_path) if self.args.embedder_path else None
-        made = self.embed(self.args.embedder, folder)
+        try:
+            made = self.embed(self.args.embedder, folder)
+        except EmbedderError as error:
+            raise BundleError(str(error)) from None
         if (made.sha256, made.max_tokens, made.dimension) != (
             used.sha256,
             used.max_tokens,
@@ -158,6 +160,13 @@ class Loader:
                 f" is {made.id} ({made.sha256[:12]}…, {made.dimension}, {made.max_tokens})"
             )
         return made
+
+
+def _embedder(name: str, folder: Path | None) -> Embedder:
+    from .embedding.cached import Cached  # noqa: PLC0415
+    from .embedding.known import embedder  # noqa: PLC0415
+
+    return Cached(embedder(name, folder))
 
 
 def check(loaded: Loaded) -> None:
