@@ -10,15 +10,17 @@ import random
 import ssl
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import lru_cache
 
 import aiohttp
 
 from .access.identity import Authenticator
 from .api.http import Receive, Scope, Send
 from .api.surface import Surface
-from .call import Deployment
+from .call import Call, Deployment
 from .deadline import Alarms
 from .gateway import Gateway, Serving
+from .ledger.prices import Prices
 from .live.snapshot import Snapshot, build_snapshot
 from .operations import OPERATIONS
 from .providers.affinity import Accounts
@@ -30,11 +32,13 @@ from .providers.secrets import secrets_of
 from .routing.health import Health
 from .routing.learned import Learned
 from .routing.loading import Loaded, Loader
-from .routing.router import build_router
+from .routing.recording import Recorder
+from .routing.router import REMEMBERED, build_router
 from .settings import Settings, addresses
 from .settings.learned import located
 from .settings.schema import LitellmSettings
 from .settings.strategies import BUILT_IN, LEARNED
+from .store.routing_records import RoutingRecords
 from .telemetry.metrics import Metrics, build_metrics
 
 log = logging.getLogger("trunkline")
@@ -56,6 +60,7 @@ class Application:
         self._snapshot = build_snapshot(settings, version=1)
         self._surface: Surface | None = None
         self._learned: Learned | None = None
+        self._recorder: Recorder | None = None
         self._session: aiohttp.ClientSession | None = None
         self._loaded = loaded(settings, self._snapshot)
         self._litellm = LitellmLane(settings.litellm_settings.model_dump(exclude_none=True))
@@ -101,6 +106,7 @@ class Application:
         metrics = build_metrics(settings.litellm_settings)
         self._learned = self._decider(metrics)
         router = build_router(settings, snapshot, Health(), random.Random(), self._learned)
+        self._recorder = self._recording()
         serving = Serving(
             snapshot=snapshot,
             authenticator=Authenticator(settings.general_settings.master_key),
@@ -109,6 +115,7 @@ class Application:
             lanes=Lanes(direct=direct, litellm=self._litellm, mock=MockLane()),
             accounts=Accounts(snapshot.deployments),
             metrics=metrics,
+            recorder=self._recorder,
             heartbeat=settings.general_settings.stream_heartbeat_seconds,
         )
         limit = settings.general_settings.max_request_size_mb
@@ -125,14 +132,35 @@ class Application:
             return None
         return Learned(
             self._loaded,
+            self._snapshot.models,
             virtual_model=args.virtual_model,
             timeout=args.timeout_ms / 1000,
             metrics=metrics,
         )
 
+    def _recording(self) -> Recorder | None:
+        """What keeps decisions and feedback; None where the configuration doesn't ask for it."""
+        general = self._settings.general_settings
+        if not general.routing_records:
+            return None
+        prices = lru_cache(maxsize=REMEMBERED)(self._prices)
+
+        def cost(deployment: Deployment, call: Call) -> int | None:
+            known = prices(deployment)
+            return known.cost(call.usage) if known else None
+
+        store = RoutingRecords(located(self._settings.source.parent, general.data_directory))
+        content = general.store_prompts_in_spend_logs
+        return Recorder(store, self._learned, cost, content=content)
+
+    def _prices(self, deployment: Deployment) -> Prices | None:
+        return Prices.from_facts(self._snapshot.facts_of(deployment))
+
     async def _stop(self) -> None:
         if self._learned is not None:
             self._learned.close()
+        if self._recorder is not None:
+            await asyncio.to_thread(self._recorder.store.close)
         if self._session is not None:
             await self._session.close()
         await self._litellm.close()

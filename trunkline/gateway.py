@@ -25,6 +25,7 @@ from .providers.affinity import Accounts
 from .providers.lanes import Lanes
 from .routing.fallbacks import Substitutes
 from .routing.policy import RoutingPolicy
+from .routing.recording import Recorder
 from .routing.router import Router
 from .telemetry.metrics import Metrics
 
@@ -38,6 +39,7 @@ Resolve = Callable[[str], Sequence[Deployment]]
 class Serving:
     """Everything that a call needs, as one configuration decides it.
 
+    recorder: keeps what learned strategies decided; None where nobody asked for it.
     heartbeat: seconds of silence after which a stream carries a comment.
     """
 
@@ -48,6 +50,7 @@ class Serving:
     lanes: Lanes
     accounts: Accounts
     metrics: Metrics
+    recorder: Recorder | None
     heartbeat: float
 
 
@@ -302,7 +305,7 @@ async def _leave(first: asyncio.Future[bytes | None], chunks: AsyncIterator[byte
 class _Outcome:
     """Tells, exactly once, how an attempt ended."""
 
-    __slots__ = ("_attempt", "_call", "_metrics", "_router")
+    __slots__ = ("_attempt", "_call", "_metrics", "_recorder", "_router")
 
     @property
     def call_id(self) -> str:
@@ -311,6 +314,7 @@ class _Outcome:
     def __init__(self, serving: Serving, call: Call, attempt: Attempt) -> None:
         self._router = serving.router
         self._metrics = serving.metrics
+        self._recorder = serving.recorder
         self._call = call
         self._attempt = attempt
         call.attempts.append(attempt)
@@ -332,6 +336,8 @@ class _Outcome:
                 first_chunk=first - attempt.started if first else None,
                 usage=self._call.usage,
             )
+            if self._recorder is not None:
+                self._recorder.ended(self._call, attempt)
 
     def failed(self, error: BaseException) -> None:
         attempt = self._attempt
@@ -342,6 +348,8 @@ class _Outcome:
             attempt.error = error
             self._metrics.failed(attempt.deployment, error)
             self._router.failed(attempt.deployment, self._call, error, seconds=attempt.seconds)
+            if self._recorder is not None:
+                self._recorder.ended(self._call, attempt)
         else:
             self._router.cancelled(attempt.deployment, self._call)
 

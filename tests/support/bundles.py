@@ -7,10 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from trunkline.routing.embedding.known import embedder
 
 from trunkline.routing.bundles.manifest import EmbedderUsed, Label, Training
 from trunkline.routing.bundles.writing import bundle_files, tar, write_folder
+from trunkline.routing.embedding.known import embedder
 
 TRAINING = Training(sha256="0" * 64, queries=2, rows=4)
 

@@ -121,10 +121,6 @@ class Known:
     facts: Facts
     routing_groups: Mapping[str, tuple[Deployment, ...]] = field(default_factory=dict)
 
-    @property
-    def models(self) -> tuple[Deployment, ...]:
-        return self.everything
-
     def facts_of(self, of: Deployment) -> Mapping[str, Any]:
         return {**self.facts(of), **of.info}
 

@@ -22,6 +22,7 @@ from ..operations import OPERATIONS
 from . import (
     about,
     errors,
+    feedback,
     health,
     metrics,
     models,
@@ -120,6 +121,7 @@ def _others(gateway: Gateway, alarms: Alarms, body_limit: int) -> FastAPI:
         metrics.router(gateway),
         models.router(gateway),
         routing.router(gateway, alarms, body_limit),
+        feedback.router(gateway, alarms),
         search_tools.router(gateway),
     ):
         app.include_router(each)

@@ -11,8 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from ..call import Call, Decision
+from ..call import Call, Decision, Deployment
 from ..telemetry.metrics import Metrics
+from .labels import by_label, label_of
 from .loading import Loaded
 from .query import query_of, user_of
 
@@ -30,12 +31,14 @@ class Learned:
     """A learned strategy, over the bundle that is in force.
 
     loaded: what decides now. A reload sets another one; calls keep the decision that they have.
-    virtual_model: the name by which any of its labels is asked for.
+    models: the deployments that `virtual_model`, the name for any of its labels, stands for.
+    labels: the label of each of them by its id, where it has one.
     """
 
     def __init__(
         self,
         loaded: Loaded,
+        models: tuple[Deployment, ...],
         *,
         virtual_model: str,
         timeout: float,
@@ -43,7 +46,7 @@ class Learned:
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
         """timeout: seconds that a decision may take."""
-        self.loaded = loaded
+        self.models = models
         self.virtual_model = virtual_model
         self.swapped: Callable[[], None] = lambda: None
         self._timeout = timeout
@@ -51,10 +54,12 @@ class Learned:
         self._clock = clock
         self._threads: ThreadPoolExecutor | None = None
         self._waiting = 0
+        self.swap(loaded)
 
     def swap(self, loaded: Loaded) -> None:
         """Puts another bundle into force, for the decisions that are made from now on."""
         self.loaded = loaded
+        self.labels = label_of(by_label(self.models, loaded.labels))
         self.swapped()
 
     async def decide(self, call: Call) -> Decision:

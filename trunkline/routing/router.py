@@ -42,25 +42,9 @@ class Known(Protocol):
     def everything(self) -> Iterable[Deployment]: ...
 
     @property
-    def models(self) -> tuple[Deployment, ...]: ...
-
-    @property
     def routing_groups(self) -> Mapping[str, Iterable[Deployment]]: ...
 
     def facts_of(self, deployment: Deployment) -> Mapping[str, Any]: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Ranked:
-    """How models are ranked. strategy: what ranks them.
-
-    models: the deployments that the virtual model stands for. below: the way of choosing among the
-    deployments of one model.
-    """
-
-    strategy: Learned
-    models: tuple[Deployment, ...]
-    below: Manner
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +69,8 @@ class Router:
 
     Every `choose` that returns is followed, before anything else is awaited, by `started`; and
     every `started` by exactly one of `succeeded`, `failed` and `cancelled`.
+
+    learned: the learned strategy in force; None where there is none.
     """
 
     def __init__(
@@ -98,11 +84,13 @@ class Router:
         cooldowns: CooldownRules | None = None,
         facts: Facts = lambda deployment: {},
         default_places: int | None = None,
-        learned: Ranked | None = None,
+        learned: Learned | None = None,
+        below: Manner | None = None,
     ) -> None:
         """manners: of single groups, where they have one of their own.
 
-        learned: what ranks models, where a learned strategy is configured.
+        learned: what ranks models, where a learned strategy is configured. below: the way of
+        choosing among the deployments of one model then.
         """
         self.policy = policy
         self._general = manner
@@ -116,10 +104,11 @@ class Router:
         self._default_places = default_places
         self._candidate = lru_cache(maxsize=REMEMBERED)(self._make_candidate)
         self._pool = lru_cache(maxsize=REMEMBERED)(self._make_pool)
-        self._learned = learned
+        self.learned = learned
+        self._below = below or manner
         if learned is not None:
             # A bundle's labels decide which deployments stand for which model.
-            learned.strategy.swapped = self._pool.cache_clear
+            learned.swapped = self._pool.cache_clear
         for each in known:
             self._candidate(each)
 
@@ -144,26 +133,22 @@ class Router:
 
     def _make_ranked_pool(self, deployments: tuple[Deployment, ...]) -> Pool | None:
         """The pool of deployments whose models a learned strategy ranks; None for all others."""
-        learned = self._learned
+        learned = self.learned
         if learned is None or not deployments or deployments[0].tool:
             return None
-        found = by_label(deployments, learned.strategy.loaded.labels)
-        labels = label_of(found)
         if deployments == learned.models:
+            labels = learned.labels
             members = [self._candidate(each) for each in deployments if each.id in labels]
-            return Pool(members, learned.below, name=learned.strategy.virtual_model, labels=labels)
+            return Pool(members, self._below, name=learned.virtual_model, labels=labels)
+        found = by_label(deployments, learned.loaded.labels)
         if len(found) < 2 or deployments[0].group in self._manners:
             return None
-        return Pool([self._candidate(each) for each in deployments], learned.below, labels=labels)
+        members = [self._candidate(each) for each in deployments]
+        return Pool(members, self._below, labels=label_of(found))
 
     def _make_plain_pool(self, deployments: tuple[Deployment, ...]) -> Pool:
         manner = self._manner(deployments[0]) if deployments else self._general
         return Pool([self._candidate(each) for each in deployments], manner)
-
-    @property
-    def learned(self) -> Learned | None:
-        """The learned strategy in force, if there is one."""
-        return self._learned.strategy if self._learned else None
 
     def strategy_of(self, deployments: tuple[Deployment, ...]) -> Strategy:
         """What ranks the deployments of a group."""
@@ -199,10 +184,10 @@ class Router:
         self, pool: Pool, call: Call
     ) -> Callable[[tuple[Candidate, ...]], tuple[Candidate, ...]]:
         """What leaves the candidates of the best model: all, where no learned strategy ranks."""
-        if pool.labels is None or self._learned is None:
+        if pool.labels is None or self.learned is None:
             return _all
         if call.decision is None:
-            call.decision = await self._learned.strategy.decide(call)
+            call.decision = await self.learned.decide(call)
         return partial(of_best_model, labels=pool.labels, ranking=call.decision.ranking)
 
     def _pick(self, pool: Pool, candidates: tuple[Candidate, ...], call: Call) -> Deployment:
@@ -220,8 +205,8 @@ class Router:
         pool = self._pool(candidates if type(candidates) is tuple else tuple(candidates))
         left, excluded = pool.excluded(call, self._health)
         decision = None
-        if pool.labels is not None and self._learned is not None:
-            decision = await self._learned.strategy.weigh(call)
+        if pool.labels is not None and self.learned is not None:
+            decision = await self.learned.weigh(call)
             narrowed = partial(of_best_model, labels=pool.labels, ranking=decision.ranking)
             first = preferred(left, (), narrowed)
         else:
@@ -388,9 +373,6 @@ def build_router(
     learned: Learned | None = None,
 ) -> Router:
     """The router that the configuration describes. learned: its learned strategy, if it has one."""
-    ranked = None
-    if learned is not None:
-        ranked = Ranked(learned, snapshot.models, below_learned(settings, random))
     return Router(
         RoutingPolicy.from_settings(settings, random.random),
         general(settings, random),
@@ -400,5 +382,6 @@ def build_router(
         cooldowns=CooldownRules.from_settings(settings),
         facts=snapshot.facts_of,
         default_places=settings.router_settings.default_max_parallel_requests,
-        learned=ranked,
+        learned=learned,
+        below=below_learned(settings, random),
     )

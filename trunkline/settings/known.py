@@ -70,7 +70,7 @@ LATER: Mapping[str, frozenset[str]] = {
         proxy_batch_polling_interval proxy_batch_write_at
         proxy_budget_rescheduler_max_time proxy_budget_rescheduler_min_time
         proxy_config_reload_interval_seconds salt_key spend_report_frequency
-        store_model_in_db store_prompts_in_spend_logs supported_db_objects ui_access_mode
+        store_model_in_db supported_db_objects ui_access_mode
         use_azure_key_vault use_google_kms use_redis_transaction_buffer
         use_shared_health_check use_x_forwarded_for user_api_key_cache_max_size
         user_api_key_cache_ttl user_header_mappings user_header_name

@@ -420,6 +420,9 @@ class GeneralSettings(Section):
     bundle_public_keys: whose signatures of bundles are accepted, each as PEM, as base64 or as a
         file of either; any bundle where there are none.
     bundle_size_limit_mb: the largest bundle that is read.
+    routing_records: keep what learned strategies decide, and feedback, for training.
+    store_prompts_in_spend_logs: LiteLLM's switch for keeping prompts; off, embeddings are kept.
+    data_directory: where files are kept that outlive the process.
     """
 
     master_key: Name | None = None
@@ -436,6 +439,9 @@ class GeneralSettings(Section):
     drain_seconds: Seconds = 30.0
     bundle_public_keys: Texts = Field(default_factory=list)
     bundle_size_limit_mb: Amount = 256.0
+    routing_records: Flag = False
+    store_prompts_in_spend_logs: Flag = False
+    data_directory: Name = ".trunkline"
 
 
 class Settings(Section):

@@ -1,0 +1,208 @@
+"""What learned strategies decided, and what became of it: the material to train the next ones on.
+
+An SQLite file in write-ahead mode, which the processes of one gateway share. Rows are handed to a
+thread, which writes what has come together in one transaction; when more come than it can write,
+some are dropped, counted and told.
+
+    routing_records  one row a call that a learned strategy routed
+    feedback         one row a call that somebody judged; a later judgement replaces an earlier one
+"""
+
+from __future__ import annotations
+
+import logging
+import queue
+import sqlite3
+import threading
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import astuple, dataclass
+from pathlib import Path
+
+log = logging.getLogger("trunkline.store")
+
+FILE = "routing.db"
+VERSION = 1
+
+MOST_WAITING = 20_000
+"""Rows that wait to be written; more are dropped."""
+AT_ONCE = 500
+PAUSE = 0.25
+"""Seconds in which rows come together."""
+BUSY_SECONDS = 10.0
+LONGEST_PAUSE = 60.0
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS routing_records (
+    call_id TEXT PRIMARY KEY,
+    at TEXT NOT NULL,
+    strategy TEXT NOT NULL,
+    bundle TEXT NOT NULL,
+    query_text TEXT,
+    embedding BLOB,
+    embedder_sha256 TEXT,
+    user_id TEXT NOT NULL,
+    model TEXT NOT NULL,
+    deployment TEXT NOT NULL,
+    group_name TEXT NOT NULL,
+    scores TEXT NOT NULL,
+    input_tokens INTEGER,
+    output_tokens INTEGER,
+    cost_nano INTEGER,
+    latency_ms REAL NOT NULL,
+    status TEXT NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS routing_records_at ON routing_records (at);
+CREATE TABLE IF NOT EXISTS feedback (
+    call_id TEXT PRIMARY KEY,
+    at TEXT NOT NULL,
+    score REAL NOT NULL,
+    comment TEXT NOT NULL,
+    source TEXT NOT NULL
+) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingRecord:
+    """A call that a learned strategy routed.
+
+    at: when it ended, ISO 8601 UTC. query_text: where content is captured; else None.
+    embedding: float16 of the query, little-endian. model: the label that answered.
+    scores: JSON object of labels and scores. cost_nano: nano-dollars; None where no price is known.
+    status: "ok", or the kind of the failure.
+    """
+
+    call_id: str
+    at: str
+    strategy: str
+    bundle: str
+    query_text: str | None
+    embedding: bytes | None
+    embedder_sha256: str | None
+    user_id: str
+    model: str
+    deployment: str
+    group_name: str
+    scores: str
+    input_tokens: int | None
+    output_tokens: int | None
+    cost_nano: int | None
+    latency_ms: float
+    status: str
+
+
+@dataclass(frozen=True, slots=True)
+class Feedback:
+    """What somebody thinks of an answer. score: from 0 to 1. source: who says so."""
+
+    call_id: str
+    at: str
+    score: float
+    comment: str
+    source: str
+
+
+Row = RoutingRecord | Feedback
+
+_INTO: dict[type[Row], str] = {
+    RoutingRecord: "INSERT OR REPLACE INTO routing_records"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+    Feedback: "INSERT OR REPLACE INTO feedback VALUES (?, ?, ?, ?, ?)",
+}
+
+
+class StoreError(Exception):
+    """The file can't be used: why."""
+
+
+class RoutingRecords:
+    """Writes rows to the file of a folder, off the event loop.
+
+    dropped: rows that found the queue full.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        """Raises StoreError where the file can't be made or is of a newer program."""
+        self.path = folder / FILE
+        self.dropped = 0
+        self._queue: queue.Queue[Row | None] = queue.Queue(MOST_WAITING)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with closing(self._connected()) as connection:
+                _prepare(connection)
+        except (OSError, sqlite3.Error) as error:
+            raise StoreError(f"{self.path}: {error}") from None
+        self._thread = threading.Thread(target=self._write, name="routing-records", daemon=True)
+        self._thread.start()
+
+    def add(self, row: Row) -> None:
+        """Hands a row over; never waits."""
+        try:
+            self._queue.put_nowait(row)
+        except queue.Full:
+            self.dropped += 1
+            if self.dropped & (self.dropped - 1) == 0:  # told at 1, 2, 4, 8 …
+                log.warning("routing records dropped", extra={"dropped": self.dropped})
+
+    def close(self, seconds: float = BUSY_SECONDS) -> None:
+        """Writes what was handed over, for so many seconds at most."""
+        self._queue.put(None)
+        self._thread.join(seconds)
+
+    def _connected(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+
+    def _write(self) -> None:
+        """Writes until it is closed. What can't be written is kept and tried again."""
+        pause = PAUSE
+        rows: list[Row] = []
+        open_ = True
+        while open_ or rows:
+            if open_ and len(rows) < MOST_WAITING:
+                open_ = self._gather(rows)
+            try:
+                with closing(self._connected()) as connection:
+                    _insert(connection, rows)
+            except sqlite3.Error as error:
+                log.warning("routing records can't be written", extra={"error": str(error)})
+                if not open_:
+                    return
+                time.sleep(pause)
+                pause = min(2 * pause, LONGEST_PAUSE)
+            else:
+                rows, pause = [], PAUSE
+
+    def _gather(self, rows: list[Row]) -> bool:
+        """Adds what comes together within a pause; whether more may come."""
+        row = self._queue.get()
+        until = time.monotonic() + PAUSE
+        while row is not None:
+            rows.append(row)
+            left = until - time.monotonic()
+            if left <= 0 or len(rows) >= AT_ONCE:
+                return True
+            try:
+                row = self._queue.get(timeout=left)
+            except queue.Empty:
+                return True
+        return False
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    connection.execute("PRAGMA journal_mode=WAL")
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > VERSION:
+        raise sqlite3.DatabaseError(
+            f"it has schema {version}, and this program knows {VERSION}: it was made by a newer one"
+        )
+    connection.executescript(f"BEGIN IMMEDIATE;{_SCHEMA}PRAGMA user_version={VERSION};COMMIT;")
+
+
+def _insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
+    connection.execute("PRAGMA synchronous=NORMAL")
+    connection.execute("BEGIN IMMEDIATE")
+    for row in rows:
+        connection.execute(_INTO[type(row)], astuple(row))
+    connection.execute("COMMIT")
