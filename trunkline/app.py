@@ -8,9 +8,11 @@ import logging
 import os
 import random
 import ssl
+import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
+from pathlib import Path
 
 import aiohttp
 
@@ -21,7 +23,10 @@ from .call import Call, Deployment
 from .deadline import Alarms
 from .gateway import Gateway, Serving
 from .ledger.prices import Prices
+from .live.bundles import copies_folder, share, watch_bundle
 from .live.snapshot import Snapshot, build_snapshot
+from .live.steps import Steps
+from .live.watch import Watch
 from .operations import OPERATIONS
 from .providers.affinity import Accounts
 from .providers.direct import DirectLane, target_of
@@ -31,11 +36,11 @@ from .providers.mock_lane import MockLane, is_mock
 from .providers.secrets import secrets_of
 from .routing.health import Health
 from .routing.learned import Learned
-from .routing.loading import Loaded, Loader
+from .routing.loading import Loaded, Loader, check
 from .routing.recording import Recorder
 from .routing.router import REMEMBERED, build_router
 from .settings import Settings, addresses
-from .settings.learned import located
+from .settings.learned import S3, located
 from .settings.schema import LitellmSettings
 from .settings.strategies import BUILT_IN, LEARNED
 from .store.routing_records import RoutingRecords
@@ -50,19 +55,26 @@ class Application:
     """The gateway as an ASGI application, for one process.
 
     once_started: awaited when the server has been told that the gateway is ready.
+    shared: see `live.bundles.share`; a folder of its own without, for a process that is alone.
     """
 
     def __init__(
-        self, settings: Settings, *, once_started: Callable[[], Awaitable[None]] | None = None
+        self,
+        settings: Settings,
+        *,
+        once_started: Callable[[], Awaitable[None]] | None = None,
+        shared: Path | None = None,
     ) -> None:
         self._once_started = once_started
+        self._shared = shared
+        self._own: tempfile.TemporaryDirectory[str] | None = None
         self._settings = settings
         self._snapshot = build_snapshot(settings, version=1)
         self._surface: Surface | None = None
         self._learned: Learned | None = None
+        self._routing: Routing | None = None
         self._recorder: Recorder | None = None
         self._session: aiohttp.ClientSession | None = None
-        self._loaded = loaded(settings, self._snapshot)
         self._litellm = LitellmLane(settings.litellm_settings.model_dump(exclude_none=True))
 
     def secrets(self) -> set[str]:
@@ -104,7 +116,7 @@ class Application:
         alarms = Alarms(asyncio.get_running_loop())
         direct = DirectLane(self._session, alarms)
         metrics = build_metrics(settings.litellm_settings)
-        self._learned = self._decider(metrics)
+        self._learned = await self._learn(metrics)
         router = build_router(settings, snapshot, Health(), random.Random(), self._learned)
         self._recorder = self._recording()
         serving = Serving(
@@ -119,24 +131,29 @@ class Application:
             heartbeat=settings.general_settings.stream_heartbeat_seconds,
         )
         limit = settings.general_settings.max_request_size_mb
-        self._surface = Surface(Gateway(serving), self._session, alarms, int(limit * MEBIBYTE))
+        self._surface = Surface(
+            Gateway(serving), self._session, alarms, int(limit * MEBIBYTE), self._watches()
+        )
+        for watch in self._watches():
+            watch.start()
         if any(_needs_litellm(deployment) for deployment in snapshot.everything):
             self._litellm.warm()
         _settle_memory()
         return self._surface
 
-    def _decider(self, metrics: Metrics) -> Learned | None:
+    async def _learn(self, metrics: Metrics) -> Learned | None:
         """The learned strategy in force; None under a built-in one."""
-        args = self._settings.router_settings.learned
-        if args is None or self._loaded is None:
+        if self._settings.router_settings.learned is None:
             return None
-        return Learned(
-            self._loaded,
-            self._snapshot.models,
-            virtual_model=args.virtual_model,
-            timeout=args.timeout_ms / 1000,
-            metrics=metrics,
-        )
+        if self._shared is None:
+            self._own = share()
+            self._shared = Path(self._own.name)
+        self._routing = Routing(self._settings, self._snapshot, self._shared)
+        return await self._routing.load(metrics)
+
+    def _watches(self) -> tuple[Watch[Loaded], ...]:
+        watch = self._routing.watch if self._routing is not None else None
+        return (watch,) if watch is not None else ()
 
     def _recording(self) -> Recorder | None:
         """What keeps decisions and feedback; None where the configuration doesn't ask for it."""
@@ -157,8 +174,8 @@ class Application:
         return Prices.from_facts(self._snapshot.facts_of(deployment))
 
     async def _stop(self) -> None:
-        if self._learned is not None:
-            self._learned.close()
+        if self._routing is not None:
+            await self._routing.stop()
         if self._recorder is not None:
             await asyncio.to_thread(self._recorder.store.close)
         if self._session is not None:
@@ -167,16 +184,75 @@ class Application:
         log.info("stopped")
 
 
-def loaded(settings: Settings, snapshot: Snapshot) -> Loaded | None:
-    """What the learned strategy of a configuration decides by; None under a built-in one.
+async def try_bundle(settings: Settings) -> None:
+    """Loads and tries what the learned strategy decides by, if one is configured.
 
     Raises BundleError.
     """
-    args = settings.router_settings.learned
-    if args is None:
-        return None
-    path = located(settings.source.parent, args.model_path) if args.model_path else None
-    return Loader.of(settings, snapshot.models).load(path)
+    if settings.router_settings.learned is not None:
+        with share() as shared:
+            routing = Routing(settings, build_snapshot(settings, version=1), Path(shared))
+            await routing.load(Metrics())
+
+
+class Routing:
+    """The learned strategy of a configuration, from its bundle to what watches it.
+
+    watch: what watches the bundle; None where there is none.
+    """
+
+    def __init__(self, settings: Settings, snapshot: Snapshot, shared: Path) -> None:
+        """shared: see `live.bundles.share`. Raises BundleError."""
+        args = settings.router_settings.learned
+        assert args is not None
+        self.watch: Watch[Loaded] | None = None
+        self._args = args
+        self._loader = Loader.of(settings, snapshot.models)
+        self._shared = shared
+        self._learned: Learned | None = None
+
+    async def load(self, metrics: Metrics) -> Learned:
+        """What decides. Raises BundleError."""
+        self.watch = self._watch(metrics)
+        if self.watch is None:
+            loaded = self._loader.load(None)
+            check(loaded)
+        else:
+            loaded = await self.watch.load()
+        self._learned = Learned(
+            loaded,
+            self._loader.deployments,
+            virtual_model=self._args.virtual_model,
+            timeout=self._args.timeout_ms / 1000,
+            metrics=metrics,
+        )
+        return self._learned
+
+    def _watch(self, metrics: Metrics) -> Watch[Loaded] | None:
+        args, loader = self._args, self._loader
+        remote = args.bucket_and_key
+        if not (remote or args.model_path):
+            return None
+        return watch_bundle(
+            "bundle",
+            S3 + "/".join(remote) if remote else str(located(loader.base, args.model_path)),
+            Steps(loader.load, check, self._swap, lambda loaded: loaded.version),
+            shared=self._shared,
+            copies=copies_folder(os.environ),
+            size_limit=loader.trust.size_limit,
+            interval=args.reload_interval if args.hot_reload else None,
+            metrics=metrics,
+        )
+
+    def _swap(self, loaded: Loaded) -> None:
+        if self._learned is not None:
+            self._learned.swap(loaded)
+
+    async def stop(self) -> None:
+        if self.watch is not None:
+            await self.watch.stop()
+        if self._learned is not None:
+            self._learned.close()
 
 
 def _session(settings: Settings) -> aiohttp.ClientSession:

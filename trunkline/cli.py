@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import asyncio
 import ipaddress
 import os
 import socket
@@ -88,11 +89,10 @@ def _check_bundle(settings: Settings) -> None:
     if settings.router_settings.learned is None:
         return
 
-    from .app import loaded  # noqa: PLC0415 - only where a bundle has to be loaded
-    from .live.snapshot import build_snapshot  # noqa: PLC0415
+    from .app import try_bundle  # noqa: PLC0415 - only where a bundle has to be loaded
 
     try:
-        loaded(settings, build_snapshot(settings, version=1))
+        asyncio.run(try_bundle(settings))
     except BundleError as error:
         strategy = settings.router_settings.routing_strategy
         raise SystemExit(_refuse(f"router_settings.routing_strategy {strategy}: {error}")) from None

@@ -14,6 +14,7 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 from granian.constants import HTTPModes, Interfaces, Loops, RuntimeModes
@@ -22,6 +23,7 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from .app import Application, announce
+from .live import bundles
 from .settings import Settings
 from .telemetry import logs, metrics
 
@@ -88,13 +90,15 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
     # Workers share the memory of what is imported by now, as long as no collection touches it.
     gc.freeze()
     counts = metrics.share(settings.litellm_settings) if workers > 1 else None
+    shared = bundles.share()
     try:
-        server.serve(target_loader=partial(_load, settings))
+        server.serve(target_loader=partial(_load, settings, Path(shared.name)))
     except SystemExit:
         # A worker that the same signal ended, before it had a group of its own, is no failure.
         if not server.interrupt_signal:
             raise
     finally:
+        shared.cleanup()
         if counts is not None:
             counts.cleanup()
 
@@ -142,8 +146,8 @@ class _Respawns(dict[int, float]):
         """Remembers them: a loop shows over several of the server's rounds."""
 
 
-def _load(settings: Settings, target: str) -> Any:
-    application = Application(settings, once_started=_let_signals_in)
+def _load(settings: Settings, shared: Path, target: str) -> Any:
+    application = Application(settings, once_started=_let_signals_in, shared=shared)
     _configure_logs(settings, application.secrets())
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     return application

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any
 
 import aiohttp
 from fastapi import FastAPI, Request
@@ -18,12 +19,14 @@ from ..call import Wire
 from ..deadline import Alarms
 from ..errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound, internal_error
 from ..gateway import Gateway
+from ..live.watch import Watch
 from ..operations import OPERATIONS
 from . import (
     about,
     errors,
     feedback,
     health,
+    hot_reload,
     metrics,
     models,
     openai_prefix,
@@ -56,6 +59,7 @@ class Surface:
         session: aiohttp.ClientSession,
         alarms: Alarms,
         body_limit: int,
+        watches: Sequence[Watch[Any]] = (),
     ) -> None:
         self._routes = RouteTable(OPERATIONS)
         self._inference = Inference(gateway, alarms, body_limit)
@@ -67,7 +71,7 @@ class Surface:
         )
         self._realtime = Realtime(gateway, session)
         self._realtime_http = RealtimeHttp(gateway, session, alarms, body_limit)
-        self._others = _others(gateway, alarms, body_limit)
+        self._others = _others(gateway, alarms, body_limit, watches)
 
     async def http(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = Incoming(receive, scope)
@@ -110,7 +114,9 @@ class Surface:
             await refuse(scope, send, error)
 
 
-def _others(gateway: Gateway, alarms: Alarms, body_limit: int) -> FastAPI:
+def _others(
+    gateway: Gateway, alarms: Alarms, body_limit: int, watches: Sequence[Watch[Any]]
+) -> FastAPI:
     app = FastAPI(
         title="Trunkline", version=__version__, docs_url=None, redoc_url=None, openapi_url=None
     )
@@ -122,6 +128,7 @@ def _others(gateway: Gateway, alarms: Alarms, body_limit: int) -> FastAPI:
         models.router(gateway),
         routing.router(gateway, alarms, body_limit),
         feedback.router(gateway, alarms),
+        hot_reload.router(gateway, watches),
         search_tools.router(gateway),
     ):
         app.include_router(each)

@@ -110,7 +110,7 @@ class Loader:
     def load(self, path: Path | None) -> Loaded:
         """What decides by the bundle at a path; without one, by the candidates file alone.
 
-        Raises BundleError. Takes up to seconds.
+        Raises BundleError. Takes up to seconds. What it gives is not tried yet: see `check`.
         """
         bundle = read_bundle(path, self.trust) if path else _of_candidates(self)
         try:
@@ -124,7 +124,7 @@ class Loader:
         _check_strategy(self.strategy, manifest)
         check_labels(self.deployments, bundle.labels)
         head = self.head(bundle, HeadArgs(self.args.cost_weight, self.args.all))
-        loaded = Loaded(
+        return Loaded(
             strategy=self.strategy,
             version=manifest.version,
             digest=bundle.digest,
@@ -137,8 +137,6 @@ class Loader:
             },
             manifest=manifest,
         )
-        check(loaded)
-        return loaded
 
     def _embedder(self, manifest: Manifest) -> Embedder:
         used = manifest.embedder

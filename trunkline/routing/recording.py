@@ -38,6 +38,9 @@ class Recorder:
         decision = call.decision
         if decision is None or self._learned is None or not decision.ranking:
             return
+        part = call.part
+        if part is not None and not part.answers:
+            return
         text = query_of(call)
         embedder = self._learned.loaded.embedder
         # An embedder that takes milliseconds isn't asked again on the event loop.
@@ -45,7 +48,7 @@ class Recorder:
         chosen = attempt.deployment
         self.store.add(
             RoutingRecord(
-                call_id=call.id,
+                call_id=part.of if part else call.id,
                 at=datetime.now(UTC).isoformat(timespec="milliseconds"),
                 strategy=decision.strategy,
                 bundle=decision.bundle,
@@ -59,7 +62,8 @@ class Recorder:
                 deployment=chosen.id,
                 group_name=chosen.group,
                 scores=json_text.dumps(
-                    dict(zip(decision.ranking, decision.scores, strict=True))
+                    # What a workflow asks is chosen without scores.
+                    dict(zip(decision.ranking, decision.scores, strict=False))
                 ).decode(),
                 input_tokens=call.usage.input_tokens,
                 output_tokens=call.usage.output_tokens,
