@@ -43,7 +43,7 @@ def said(answer: httpx.Response) -> str:
 
 
 @pytest.fixture(scope="module")
-def server(module_gateway: Gateways, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
+def server(module_gateway: Gateways, tmp_path_factory: pytest.TempPathFactory) -> Gateway:
     """Routes by knn between `easy` and `hard`, also within the group `mixed`."""
     folder = tmp_path_factory.mktemp("knn")
     mixed = [

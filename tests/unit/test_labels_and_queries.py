@@ -53,7 +53,7 @@ def test_all_deployments_of_a_model_have_its_label() -> None:
 
 
 def test_a_label_without_a_deployment_is_an_error_that_names_it() -> None:
-    with pytest.raises(BundleError, match="no deployment is called 'gpt-4'.*model names: chat"):
+    with pytest.raises(BundleError, match=r"no deployment is called 'gpt-4'.*model names: chat"):
         check_labels([deployment("d0", group="chat", model="openai/gpt-4o")], ("chat", "gpt-4"))
 
 
@@ -96,7 +96,7 @@ def test_a_label_without_a_deployment_is_an_error_that_names_it() -> None:
         ({}, ""),
         ({"messages": "a"}, "a"),
         ({"messages": [1, None, {"role": 1}, {"role": "user", "content": 1}]}, ""),
-        ({"messages": [{"role": "user", "content": [1, None, {"type": 1, "text": "x"}]}]}, ""),
+        ({"messages": [{"role": "user", "content": [1, None, {"type": [1], "text": "x"}]}]}, ""),
         ({"messages": [{"role": "user", "content": [{"type": "text", "text": 5}]}]}, ""),
         ({"messages": [{"role": "user", "content": {"type": "text", "text": "a"}}]}, "a"),
     ],

@@ -8,7 +8,8 @@ from ..call import Call
 
 _TURNS = ("messages", "input", "contents")
 """Where the turns of a conversation stand: chat and Messages, Responses, generateContent."""
-_TEXTS = frozenset(["text", "input_text"])
+_TEXTS = frozenset(["text", "input_text", "output_text"])
+_SPEAKERS = {"user": "user", "assistant": "assistant", "model": "assistant"}
 
 
 def query_of(call: Call) -> str:
@@ -24,6 +25,30 @@ def query_of(call: Call) -> str:
     if isinstance(prompt, list):
         return next((each for each in reversed(prompt) if isinstance(each, str)), "")
     return prompt if isinstance(prompt, str) else ""
+
+
+def is_asked(call: Call) -> bool:
+    """Whether the conversation ends with a text of the user, and not with what a tool gave."""
+    for name in _TURNS:
+        turns = call.body.get(name)
+        if isinstance(turns, str):
+            return bool(turns)
+        if isinstance(turns, list):
+            return bool(_last_text(turns[-1:]))
+    prompt = call.body.get("prompt")
+    return isinstance(prompt, str) and bool(prompt)
+
+
+def earlier_of(call: Call, most: int) -> list[tuple[str, str]]:
+    """Who said what before the last turn, at most so many turns of it, the oldest first."""
+    turns = next((turns for name in _TURNS if isinstance(turns := call.body.get(name), list)), [])
+    said = []
+    for turn in turns[:-1]:
+        if isinstance(turn, dict) and turn.get("role") in _SPEAKERS:
+            text = _text(turn.get("content") or turn.get("parts"))
+            if text:
+                said.append((_SPEAKERS[turn["role"]], text))
+    return said[-most:]
 
 
 def user_of(call: Call) -> str:
@@ -60,7 +85,8 @@ def _text(content: Any) -> str:
 
 
 def _part(part: Any) -> str:
-    if not isinstance(part, dict) or part.get("type", "text") not in _TEXTS:
+    if not isinstance(part, dict):
         return ""
-    text = part.get("text")
-    return text if isinstance(text, str) else ""
+    kind, text = part.get("type", "text"), part.get("text")
+    texts = isinstance(kind, str) and kind in _TEXTS and isinstance(text, str)
+    return text if texts else ""
