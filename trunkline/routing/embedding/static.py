@@ -45,6 +45,10 @@ class StaticEmbedder:
         self.dimension: int = self._rows.shape[1]
         self.sha256 = digest(files)
         self._pieces = WordPieces(files[TOKENIZER], self.max_tokens)
+        if len(self._pieces) > len(self._rows):
+            raise EmbedderError(
+                f"{TABLE} has {len(self._rows)} rows, and {TOKENIZER} {len(self._pieces)} tokens"
+            )
 
     def embed(self, text: str) -> np.ndarray:
         ids = np.array(self._pieces.ids(text), dtype=np.intp)

@@ -27,7 +27,12 @@ class WordPieces:
     """
 
     def __init__(self, tokenizer: bytes, max_tokens: int) -> None:
-        """tokenizer: a `tokenizer.json`. Raises EmbedderError where it is none."""
+        """tokenizer: a `tokenizer.json`. Raises EmbedderError where it is none.
+
+        max_tokens: at least 2.
+        """
+        if max_tokens < 2:
+            raise EmbedderError(f"An embedder has to read more tokens than {max_tokens}")
         try:
             self._tokenizer = Tokenizer.from_buffer(tokenizer)
         except ValueError as error:
@@ -38,6 +43,10 @@ class WordPieces:
         self._tokenizer.encode_special_tokens = True
         self._max_tokens = max_tokens
         self._remembered = lru_cache(maxsize=KEPT_WORDS)(self._encoded)
+
+    def __len__(self) -> int:
+        """How many tokens there are: ids are less than it."""
+        return self._tokenizer.get_vocab_size()
 
     def ids(self, text: str) -> list[int]:
         found: list[int] = []
