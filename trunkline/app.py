@@ -39,6 +39,7 @@ from .routing.learned import Learned
 from .routing.loading import Loaded, Loader, check
 from .routing.recording import Recorder
 from .routing.router import REMEMBERED, build_router
+from .routing.workflows.workflow import build_workflows
 from .settings import Settings, addresses
 from .settings.learned import S3, located
 from .settings.schema import LitellmSettings
@@ -49,6 +50,7 @@ from .telemetry.metrics import Metrics, build_metrics
 log = logging.getLogger("trunkline")
 
 MEBIBYTE = 1024 * 1024
+CHAT = next(operation for operation in OPERATIONS if operation.name == "chat")
 
 
 class Application:
@@ -127,6 +129,7 @@ class Application:
             lanes=Lanes(direct=direct, litellm=self._litellm, mock=MockLane()),
             accounts=Accounts(snapshot.deployments),
             metrics=metrics,
+            workflows=build_workflows(settings, router, metrics, CHAT),
             recorder=self._recorder,
             heartbeat=settings.general_settings.stream_heartbeat_seconds,
         )
@@ -286,8 +289,7 @@ def _tls(settings: LitellmSettings) -> ssl.SSLContext | bool:
 
 def _needs_litellm(deployment: Deployment) -> bool:
     """Whether some of a deployment's calls will take the litellm lane."""
-    chat = OPERATIONS[0]
-    return not is_mock(deployment) and target_of(deployment, chat) is None
+    return not is_mock(deployment) and target_of(deployment, CHAT) is None
 
 
 def _settle_memory() -> None:

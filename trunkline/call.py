@@ -5,6 +5,7 @@ Deployment   one entry of `model_list` or `search_tools`, ready to be called
 Call         one request of a client, from the door to the answer
 StandIn      a model group that is asked where another has failed
 Decision     how a learned strategy ranks the models that a call may go to
+Part         what a call that a workflow makes is to the client's call
 Attempt      one try of a call on one deployment
 Answer       what goes back to the client: bytes, or chunks as they arrive
 Usage        what a call consumed
@@ -234,8 +235,24 @@ class Decision:
 
 
 @dataclass(slots=True)
+class Part:
+    """What a call that a workflow makes is to the client's call, which the workflow answers.
+
+    of: the id of the client's call. query: what the user asks in it.
+    step: what it is for ("verify"). answers: whether its answer may be the client's.
+    label: of the model that answered; empty as long as none has.
+    """
+
+    of: str
+    query: str
+    step: str
+    answers: bool
+    label: str = ""
+
+
+@dataclass(slots=True)
 class Call:
-    """One request of a client.
+    """One request of a client, or of a workflow that answers one.
 
     id: the call's id, also the answer's `x-trunkline-call-id`.
     operation: the row of the operations table.
@@ -258,8 +275,11 @@ class Call:
     cost_weight: what the client asks a learned strategy to weigh costs with (see
         `routing/heads/head.py`); None for the configured weight.
     decision: what a learned strategy made of the call; None as long as none was asked.
+    part: what it is to a client's call; None where it is one.
+    inner: the calls that a workflow made to answer it, in their order.
     started: when the request arrived, seconds of the monotonic clock.
-    waited: seconds that passed before retries.
+    waited: seconds that passed before retries; with inner calls, while it waited for any of them.
+    usage: what it consumed, with its inner calls.
     """
 
     id: str
@@ -282,6 +302,8 @@ class Call:
     account: str = ""
     cost_weight: float | None = None
     decision: Decision | None = None
+    part: Part | None = None
+    inner: list[Call] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
     fallbacks: int = 0
     waited: float = 0.0
@@ -292,6 +314,8 @@ class Call:
         for attempt in self.attempts:
             if attempt.error is not None:
                 let_go(attempt.error)
+        for call in self.inner:
+            call.let_go()
 
 
 @dataclass(slots=True)

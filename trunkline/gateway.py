@@ -27,18 +27,22 @@ from .routing.fallbacks import Substitutes
 from .routing.policy import RoutingPolicy
 from .routing.recording import Recorder
 from .routing.router import Router
+from .routing.workflows.workflow import Workflows
 from .telemetry.metrics import Metrics
 
 log = logging.getLogger("trunkline.gateway")
 
 Result = TypeVar("Result")
 Resolve = Callable[[str], Sequence[Deployment]]
+Ask = Callable[[Call, str, Sequence[Deployment]], Awaitable[Result]]
+"""Takes a call to a model group, by its name and its deployments. Raises GatewayError."""
 
 
 @dataclass(frozen=True, slots=True)
 class Serving:
     """Everything that a call needs, as one configuration decides it.
 
+    workflows: answers calls by calls of its own, where the strategy does so; else None.
     recorder: keeps what learned strategies decided; None where nobody asked for it.
     heartbeat: seconds of silence after which a stream carries a comment.
     """
@@ -50,6 +54,7 @@ class Serving:
     lanes: Lanes
     accounts: Accounts
     metrics: Metrics
+    workflows: Workflows | None
     recorder: Recorder | None
     heartbeat: float
 
@@ -87,7 +92,10 @@ class Gateway:
             serving.accounts.claim(call, resolve)
             resolve = partial(serving.accounts.candidates, call, resolve=resolve)
             attempt = _attempt_in_account
-        return await _first_answer(serving, call, resolve, attempt)
+        ask: Ask[Answer] = partial(_ask_group, serving, attempt)
+        if serving.workflows is not None:
+            ask = partial(serving.workflows.answer, ask, serving.snapshot.resolve)
+        return await _first_answer(serving, call, resolve, ask)
 
     @asynccontextmanager
     async def reach(
@@ -110,8 +118,8 @@ class Gateway:
         def resolve(group: str) -> Sequence[Deployment]:
             return tuple(filter(suits, serving.snapshot.resolve(group)))
 
-        attempt = partial(_connect, connect)
-        connection, outcome = await _first_answer(serving, call, resolve, attempt)
+        ask = partial(_ask_group, serving, partial(_connect, connect))
+        connection, outcome = await _first_answer(serving, call, resolve, ask)
         try:
             yield Reached(connection, outcome.failed)
         except BaseException as error:
@@ -124,7 +132,7 @@ async def _first_answer(
     serving: Serving,
     call: Call,
     resolve: Resolve,
-    attempt: Callable[[Serving, Call, Deployment], Awaitable[Result]],
+    ask: Ask[Result],
 ) -> Result:
     """The first attempt that succeeds, over the groups that the call may fall back to."""
     group = call.group
@@ -133,7 +141,7 @@ async def _first_answer(
     while True:
         candidates = resolve(group)
         try:
-            answer = await _ask_group(serving, call, group, candidates, attempt)
+            answer = await ask(call, group, candidates)
         except GatewayError as error:
             if cause is not None:
                 serving.metrics.fell_back(resolve(call.group), candidates, cause, succeeded=False)
@@ -166,10 +174,10 @@ def _following(serving: Serving, call: Call, group: str, error: GatewayError) ->
 
 async def _ask_group(
     serving: Serving,
+    attempt: Callable[[Serving, Call, Deployment], Awaitable[Result]],
     call: Call,
     group: str,
     candidates: Sequence[Deployment],
-    attempt: Callable[[Serving, Call, Deployment], Awaitable[Result]],
 ) -> Result:
     if not candidates:
         raise _unknown(call, group)

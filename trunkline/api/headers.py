@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from urllib.parse import urlsplit
 
-from ..call import Call, Decision, Deployment
+from ..call import Attempt, Call, Decision, Deployment
 from ..ledger.prices import NANO_PER_DOLLAR, Prices
 from ..live.snapshot import Snapshot
 from ..providers.catalog import PROVIDERS
@@ -23,16 +23,13 @@ class AnswerHeaders:
     def of(self, call: Call, snapshot: Snapshot) -> EncodedHeaders:
         """Headers of a call that was answered."""
         attempts = call.attempts
-        attempt = attempts[-1]
-        key = (attempt.deployment, attempt.lane)
-        known = self._fixed.get(key)
-        if known is None:
-            known = self._fixed[key] = self._learn(attempt.deployment, attempt.lane, snapshot)
-        fixed, prices = known
+        # A workflow's stream may begin before it is known who answers.
+        fixed = self._known(attempts[-1], snapshot)[0] if attempts else []
         now = time.monotonic()
         waited = call.waited
-        for tried in attempts:
-            waited += (tried.answered or tried.ended or now) - tried.started
+        if not call.inner:
+            for tried in attempts:
+                waited += (tried.answered or tried.ended or now) - tried.started
         took = now - call.started
         headers = [
             *fixed,
@@ -42,13 +39,31 @@ class AnswerHeaders:
         ]
         if call.decision is not None:
             headers += _decided(call.decision)
-        if prices is not None and not call.stream:
-            cost = prices.cost(call.usage)
+        if call.inner:
+            headers += _made_of(call)
+        if not call.stream:
+            cost = self._cost(call, snapshot)
             if cost is not None:
                 dollars = b"%.9f" % (cost / NANO_PER_DOLLAR)
                 headers.append((b"x-trunkline-cost", dollars))
                 headers.append((b"x-litellm-response-cost", dollars))
         return headers
+
+    def _known(self, attempt: Attempt, snapshot: Snapshot) -> tuple[EncodedHeaders, Prices | None]:
+        key = (attempt.deployment, attempt.lane)
+        known = self._fixed.get(key)
+        if known is None:
+            known = self._fixed[key] = self._learn(attempt.deployment, attempt.lane, snapshot)
+        return known
+
+    def _cost(self, call: Call, snapshot: Snapshot) -> int | None:
+        """Nano-dollars of all that was called; None where a price or the usage isn't known."""
+        if not call.inner:
+            prices = self._known(call.attempts[-1], snapshot)[1]
+            return prices.cost(call.usage) if prices else None
+        costs = [self._cost(each, snapshot) for each in call.inner if each.usage.total_tokens]
+        known = [cost for cost in costs if cost is not None]
+        return sum(known) if known and len(known) == len(costs) else None
 
     def of_error(self, call_id: str, call: Call | None) -> EncodedHeaders:
         """Headers of a call that failed."""
@@ -91,6 +106,15 @@ def _decided(decision: Decision) -> EncodedHeaders:
     if decision.missing:
         headers.append((b"x-trunkline-decision-missing", _plain(decision.missing)))
     return headers
+
+
+def _made_of(call: Call) -> EncodedHeaders:
+    """Which models took part in an answer that a workflow made, and in how many calls."""
+    labels = dict.fromkeys(each.part.label for each in call.inner if each.part and each.part.label)
+    return [
+        (b"x-trunkline-models", _plain(",".join(labels))),
+        (b"x-trunkline-calls", b"%d" % len(call.inner)),
+    ]
 
 
 def _ids(call_id: str) -> EncodedHeaders:

@@ -92,6 +92,18 @@ class UsageReader:
             self._merged[name] = value
 
 
+def mark_of(kind: str) -> bytes:
+    """The key that usage stands under, quoted, as it stands in the bytes; empty for no usage."""
+    reading = _READINGS.get(kind)
+    return reading.mark if reading else b""
+
+
+def objects_of(kind: str, answer: Any) -> tuple[Any, ...]:
+    """What stands where a decoded answer or frame tells its usage: objects, and None."""
+    reading = _READINGS.get(kind)
+    return reading.find(answer) if reading and isinstance(answer, dict) else ()
+
+
 def read_object(kind: str, answer: Any, usage: Usage) -> None:
     """Fills a `Usage` from a decoded answer."""
     reading = _READINGS.get(kind)

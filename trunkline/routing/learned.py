@@ -76,14 +76,16 @@ class Learned:
             log.warning("routing decision missing", extra=told)
         return decision
 
-    async def weigh(self, call: Call) -> Decision:
+    async def weigh(self, call: Call, loaded: Loaded | None = None) -> Decision:
         """How the call's models rank. Never raises: what fails is told by `Decision.missing`.
+
+        loaded: what decides; None for what is in force.
 
         One that takes too long isn't used, though it is there in the end: then it makes no
         difference whether a strategy runs on the event loop or off it.
         """
         began = self._clock()
-        decision = await self._decide(call, self.loaded)
+        decision = await self._decide(call, loaded or self.loaded)
         decision = replace(decision, seconds=self._clock() - began)
         if decision.ranking and decision.seconds > self._timeout:
             decision = replace(decision, ranking=(), scores=(), missing="timeout")

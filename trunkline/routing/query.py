@@ -88,5 +88,6 @@ def _part(part: Any) -> str:
     if not isinstance(part, dict):
         return ""
     kind, text = part.get("type", "text"), part.get("text")
-    texts = isinstance(kind, str) and kind in _TEXTS and isinstance(text, str)
-    return text if texts else ""
+    if isinstance(kind, str) and kind in _TEXTS and isinstance(text, str):
+        return text
+    return ""

@@ -41,7 +41,7 @@ class Recorder:
         part = call.part
         if part is not None and not part.answers:
             return
-        text = query_of(call)
+        text = part.query if part else query_of(call)
         embedder = self._learned.loaded.embedder
         # An embedder that takes milliseconds isn't asked again on the event loop.
         embeds = embedder is not None and not embedder.blocking

@@ -154,6 +154,15 @@ class Router:
         """What ranks the deployments of a group."""
         return self._pool(deployments).strategy
 
+    def is_ranked(self, candidates: Sequence[Deployment]) -> bool:
+        """Whether a learned strategy ranks the models of a group."""
+        return self._pool(tuple(candidates)).labels is not None
+
+    def eligible(self, candidates: Sequence[Deployment], call: Call) -> tuple[Deployment, ...]:
+        """The deployments that the call may go to now. Raises what `choose` raises."""
+        pool = self._pool(tuple(candidates))
+        return tuple(each.deployment for each in pool.eligible(call, self._health))
+
     async def choose(
         self, candidates: Sequence[Deployment], call: Call, tried: Collection[str] = ()
     ) -> Deployment:

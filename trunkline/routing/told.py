@@ -19,7 +19,11 @@ def tell(
     """Logs that a deployment was chosen among several, by a learned strategy or a built-in one.
 
     labels: the label of each deployment by its id, where models were ranked.
+
+    Of a workflow's calls, the workflow tells once they have ended.
     """
+    if call.part is not None:
+        return
     # What a wildcard matches is written by the client, and so is told by the wildcard's name.
     told: dict[str, Any] = {
         "call_id": call.id,

@@ -25,7 +25,16 @@ _ARGS = "routing_strategy_args"
 ROLES = ("small_model", "large_model", "verifier_model", "reasoning_model")
 """Arguments that name a model which a strategy calls."""
 _OF_WORKFLOWS = frozenset(
-    [*ROLES, "threshold", "max_rounds", "max_calls", "max_tokens", "max_seconds"]
+    [
+        *ROLES,
+        "threshold",
+        "samples",
+        "max_parts",
+        "max_rounds",
+        "max_calls",
+        "max_tokens",
+        "max_seconds",
+    ]
 )
 _ONNX = EMBEDDERS[1]
 

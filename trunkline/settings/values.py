@@ -234,7 +234,7 @@ _STRATEGY_ARGS: dict[str, Callable[[Any], Any]] = {
     "timeout_ms": _above_0("a number of milliseconds above 0"),
     "cost_weight": _share,
     "threshold": _number("a number", None),
-    **dict.fromkeys("max_rounds max_calls max_tokens".split(), _whole_above_0),
+    **dict.fromkeys("samples max_parts max_rounds max_calls max_tokens".split(), _whole_above_0),
     "max_seconds": _above_0("a number of seconds above 0"),
 }
 

@@ -3,6 +3,7 @@
     trunkline_retries_total                        attempts that were made anew in the same group
     trunkline_reloads_total                        reloads, and what they came to instead
     trunkline_routing_decisions_total              decisions of a learned strategy, by outcome
+    trunkline_workflow_steps_total                 calls that workflows made, by outcome
     litellm_deployment_failure_responses_total     attempts that failed
     litellm_deployment_successful_fallbacks_total  groups that answered in another's place
     litellm_deployment_failed_fallbacks_total      groups that could not
@@ -77,6 +78,9 @@ class Metrics:
     def decided(self, decision: Decision) -> None:
         """A learned strategy ranked the models of a call, or could not."""
 
+    def stepped(self, strategy: str, step: str, outcome: str) -> None:
+        """A workflow made a call, or a bound kept it from it."""
+
     def reloaded(self, watched: str, outcome: str) -> None:
         """What is watched changed, or something stood in the way; see `live/status.py`."""
 
@@ -100,6 +104,9 @@ class PrometheusMetrics(Metrics):
             "trunkline_routing_decisions",
             "Decisions of the learned strategy",
             *("strategy", "model", "outcome"),
+        )
+        self._steps = self._counter(
+            "trunkline_workflow_steps", "Calls that workflows made", "strategy", "step", "outcome"
         )
         self._reloads = self._counter(
             "trunkline_reloads", "Reloads, and what they came to instead", "watched", "outcome"
@@ -142,6 +149,9 @@ class PrometheusMetrics(Metrics):
         model = decision.ranking[0] if decision.ranking else ""
         outcome = decision.missing or "decided"
         self._decisions.labels(decision.strategy, model, outcome).inc()
+
+    def stepped(self, strategy: str, step: str, outcome: str) -> None:
+        self._steps.labels(strategy, step, outcome).inc()
 
     def reloaded(self, watched: str, outcome: str) -> None:
         self._reloads.labels(watched, outcome).inc()

@@ -30,8 +30,11 @@ HEADS: Mapping[str, str] = {
     "llmrouter-ts": "ts:TsHead",
     "llmrouter-routerdc": "routerdc:RouterDCHead",
     "llmrouter-causallm": "causallm:CausalLMHead",
+    "llmrouter-automix": "workflow:AutomixHead",
+    "llmrouter-llm-multiround": "workflow:StrongestHead",
+    "llmrouter-router-r1": "workflow:StrongestHead",
 }
-"""Module and class by strategy. Strategies that are not here talk to models, and have no head."""
+"""Module and class by strategy."""
 
 
 def head(bundle: Bundle, args: HeadArgs) -> Head:
