@@ -19,6 +19,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from trunkline.errors import BundleError
 from trunkline.live.clock import LONGEST_WAIT_SECONDS, Clock
+from trunkline.live.last_good import LastGood
 from trunkline.live.sources import Fetched, SourceError, Unfit
 from trunkline.live.status import Result
 from trunkline.live.steps import Steps
@@ -129,7 +130,7 @@ class House:
         self.metrics = PrometheusMetrics()
         self.started: list[Watch[Content]] = []
 
-    def process(self, *, run: str = "run", interval: float | None = INTERVAL) -> Process:
+    def process(self, *, run: str = "monday", interval: float | None = INTERVAL) -> Process:
         def build(path: Path) -> Content:
             process.built.append(path.read_text())
             return Content(path)
@@ -141,9 +142,9 @@ class House:
             Watch(
                 "router",
                 self.source,
-                Versions(self.folder),
+                Versions(self.folder.with_name(run)),
                 steps,
-                run=run,
+                last_good=LastGood(self.folder.with_name("last")),
                 interval=interval,
                 metrics=self.metrics,
                 clock=self.time.clock,
@@ -183,7 +184,7 @@ class House:
 
 @pytest.fixture
 async def house(tmp_path: Path) -> AsyncIterator[House]:
-    async with House(tmp_path / "watched").open() as house:
+    async with House(tmp_path / "monday").open() as house:
         yield house
 
 
@@ -471,17 +472,25 @@ async def test_the_next_run_tries_anew_what_was_refused(house: House):
 
 async def test_a_copy_that_is_of_no_use_is_fetched_anew(house: House):
     await house.start(run="monday")
-    for copy in house.folder.glob("[0-9]*"):
+    for copy in house.folder.with_name("last").glob("*[!n]"):
         copy.write_text("bad")
     assert (await house.start(run="tuesday")).serves == "good 1"
 
 
-async def test_a_record_that_can_not_be_read_is_written_anew(house: House):
-    await house.start(run="monday")
-    (house.folder / "record.json").write_text('{"current": 5}')
-    process = await house.start(run="tuesday")
-    assert process.serves == "good 1"
-    assert process.watch.status().version == "good 1"
+@pytest.mark.parametrize("file", ["monday/record.json", "last/last.json"])
+@pytest.mark.parametrize("text", ["", "{}", "[]", '{"current": 5, "version": 5}'])
+async def test_what_can_not_be_read_of_what_was_is_written_anew(house: House, file: str, text: str):
+    await house.start()
+    (house.folder.parent / file).write_text(text)
+    for run in ("monday", "tuesday"):
+        process = await house.start(run=run)
+        assert process.serves == "good 1"
+        assert process.watch.status().version == "good 1"
+
+
+async def test_serving_does_not_depend_on_keeping_a_copy(house: House):
+    house.folder.with_name("last").write_text("not a folder")
+    assert (await house.start()).serves == "good 1"
 
 
 @pytest.mark.parametrize(

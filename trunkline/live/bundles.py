@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..telemetry.metrics import Metrics
+from .last_good import LastGood
 from .s3 import SCHEME, S3Source, parse_url
 from .sources import FileSource, Source
 from .steps import Steps
@@ -54,8 +55,15 @@ def watch_bundle(
     else:
         source = FileSource(Path(where), size_limit)
     key = hashlib.sha256(f"{name}\n{where}".encode()).hexdigest()[:16]
-    versions = Versions((copies if remote else shared) / key)
-    return Watch(name, source, versions, steps, run=shared.name, interval=interval, metrics=metrics)
+    return Watch(
+        name,
+        source,
+        Versions(shared / key),
+        steps,
+        last_good=LastGood(copies / key) if remote else None,
+        interval=interval,
+        metrics=metrics,
+    )
 
 
 def copies_folder(environ: Mapping[str, str]) -> Path:

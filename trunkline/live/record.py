@@ -23,8 +23,7 @@ class Version:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """run: of which run of the gateway the times and counts are.
-    seen: the tag that was dealt with last, whether its content was accepted or refused.
+    """seen: the tag that was dealt with last, whether its content was accepted or refused.
     refusal: why what the source holds was refused. failure: why the latest check came to nothing.
     failures: checks in a row that came to nothing.
     pinned: somebody went back from what the source holds, and it stays so until that changes.
@@ -32,7 +31,6 @@ class Record:
     reloads: versions that took another's place. refusals: versions that were not accepted.
     """
 
-    run: str = ""
     current: Version | None = None
     previous: Version | None = None
     seen: str | None = None
@@ -58,16 +56,6 @@ class Record:
     def is_due(self, now: float) -> bool:
         """Whether it is time to check; also where the clock was set back."""
         return now >= self.next_check or now < self.last_check
-
-    def in_run(self, run: str) -> Record:
-        """The record as a new run begins with it: what was accepted, and nothing else.
-
-        What was refused is tried anew: this run may read what an earlier one could not.
-        """
-        if run == self.run:
-            return self
-        seen = None if self.refusal else self.seen
-        return Record(run, self.current, self.previous, seen, pinned=self.pinned)
 
     # What a check leads to
 

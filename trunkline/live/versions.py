@@ -1,4 +1,4 @@
-"""The folder in which the processes that watch a thing keep what they share of it.
+"""The folder in which the processes of a gateway that watch a thing keep what they share of it.
 
     record.json    what is known of it, see `record.py`
     3, 4           copies of the versions that are current and previous, by number
@@ -14,7 +14,6 @@ import contextlib
 import fcntl
 import filecmp
 import logging
-import os
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -62,14 +61,14 @@ class Versions:
         except FileNotFoundError:
             return Record()
         except (ValueError, TypeError, KeyError) as error:
-            log.warning("%s is not a record, so that the gateway starts without: %s", path, error)
+            log.warning("%s is no record, so that watching goes on without: %s", path, error)
             return Record()
         return self._record
 
     def write(self, record: Record) -> None:
         """Puts a record in the place of the one that is there; for who has the lock."""
         path = self.incoming()
-        _write(path, json_text.dumps(record.as_json()))
+        path.write_bytes(json_text.dumps(record.as_json()))
         path.replace(self._folder / RECORD)
         kept = {RECORD, LOCK, *map(str, record.kept)}
         for each in self._folder.iterdir():
@@ -95,24 +94,6 @@ class Versions:
         return all(filecmp.cmp(copy / name, incoming / name, shallow=False) for name in names)
 
     def keep(self, incoming: Path, number: int) -> None:
-        """Keeps what was accepted as the copy of a version, for the next start too."""
-        for each in incoming.iterdir() if incoming.is_dir() else (incoming,):
-            if each.is_file():
-                _sync(each)
+        """Keeps what was accepted as the copy of a version."""
         remove(self.path(number))
         incoming.rename(self.path(number))
-        _sync(self._folder)
-
-
-def _write(path: Path, data: bytes) -> None:
-    path.write_bytes(data)
-    _sync(path)
-
-
-def _sync(path: Path) -> None:
-    """Returns once what is at the path outlives a loss of power."""
-    file = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(file)
-    finally:
-        os.close(file)

@@ -20,6 +20,7 @@ from typing import Generic, TypeVar
 from ..errors import BundleError
 from ..telemetry.metrics import Metrics
 from .clock import Clock
+from .last_good import LastGood
 from .record import Record, Version
 from .sources import Fetched, Source, SourceError, Unfit
 from .status import Outcome, Result, Status
@@ -54,7 +55,8 @@ class _Held(Generic[T]):
 class Watch(Generic[T]):
     """One watched thing, in one process.
 
-    run: the same for all processes of one run of the gateway, and for no others.
+    versions: of all processes of one run of the gateway, and of no others.
+    last_good: where what was accepted is kept for the next run, if it is.
     interval: seconds between checks; None for checks on request only.
     """
 
@@ -65,7 +67,7 @@ class Watch(Generic[T]):
         versions: Versions,
         steps: Steps[T],
         *,
-        run: str,
+        last_good: LastGood | None = None,
         interval: float | None,
         metrics: Metrics,
         clock: Clock | None = None,
@@ -74,7 +76,7 @@ class Watch(Generic[T]):
         self._source = source
         self._versions = versions
         self._steps = steps
-        self._run = run
+        self._last_good = last_good
         self._interval = interval
         self._metrics = metrics
         self._clock = clock or Clock()
@@ -93,13 +95,13 @@ class Watch(Generic[T]):
     async def load(self) -> T:
         """What the source holds; `swap` isn't called for it.
 
-        Where it can't be had or isn't accepted, this is the last version that was, if an earlier
-        run or another process left a copy. Raises BundleError without one.
+        Where it can't be had or isn't accepted, this is the last good one, if another process or
+        an earlier run left a copy. Raises BundleError without one.
         """
         async with self._turn():
-            record = self._versions.read().in_run(self._run)
-            if not record.checks or not record.current:
-                await self._check(record)
+            record = self._versions.read()
+            if not record.current:
+                await self._check(await in_thread(self._restored, record))
             if self._held is None:
                 await self._load_copy()
         return self.current
@@ -137,6 +139,7 @@ class Watch(Generic[T]):
             held = await self._load(record.previous)
             record = record.rolled_back(self._clock.now())
             await in_thread(self._versions.write, record)
+            await in_thread(self._preserve, record)
             self._use(held, record)
             log.warning("went back to the version before", extra=self._told(record))
             self._metrics.reloaded(self.name, Result.ROLLED_BACK)
@@ -204,8 +207,7 @@ class Watch(Generic[T]):
 
     async def _check(self, record: Record) -> Outcome:
         """Fetches, builds, and uses what is new and good."""
-        now = self._clock.now()
-        record = replace(record, run=self._run, checks=record.checks + 1, last_check=now)
+        record = replace(record, checks=record.checks + 1)
         try:
             incoming = self._versions.incoming()
             fetched = await in_thread(self._source.fetch, record.seen, incoming)
@@ -240,6 +242,7 @@ class Watch(Generic[T]):
             record = replace(record, reloads=record.reloads + 1)
             self._metrics.reloaded(self.name, Result.RELOADED)
         await self._write(record)
+        await in_thread(self._preserve, record)
         self._use(_Held(number, content), record)
         log.info("loaded" if first else "reloaded", extra=self._told(record))
         return Outcome.of(self.name, Result.RELOADED, record)
@@ -256,11 +259,29 @@ class Watch(Generic[T]):
         return number
 
     async def _write(self, record: Record) -> None:
+        now = self._clock.now()
         wait = self._clock.wait(self._interval or TICK_SECONDS, record.failures)
-        record = replace(record, next_check=record.last_check + wait)
+        record = replace(record, last_check=now, next_check=now + wait)
         await in_thread(self._versions.write, record)
 
     # Versions
+
+    def _restored(self, record: Record) -> Record:
+        """The record with what an earlier run left, if it did."""
+        incoming = self._versions.incoming()
+        found = self._last_good.restore(incoming) if self._last_good else None
+        if found is None or found.current is None:
+            return record
+        self._versions.keep(incoming, found.current.number)
+        return replace(found, checks=record.checks)
+
+    def _preserve(self, record: Record) -> None:
+        """Keeps the current version for the next run. Serving it doesn't depend on that."""
+        if self._last_good is not None and record.current is not None:
+            try:
+                self._last_good.save(self._versions.path(record.current.number), record)
+            except OSError as error:
+                log.warning("no copy could be kept: %s", error, extra=self._told(record))
 
     async def _load_copy(self) -> None:
         record = self._versions.read()
@@ -275,7 +296,10 @@ class Watch(Generic[T]):
             if self._held is None:
                 raise BundleError(self._versions.read().error or str(error)) from None
         else:
-            log.info("loaded from the last good copy", extra=self._told(record))
+            if record.error:
+                log.warning("the last good copy is in use", extra=self._told(record))
+            else:
+                log.info("loaded", extra=self._told(record))
 
     async def _load(self, version: Version) -> _Held[T]:
         """A version that this process may have already, or else its copy. Raises BundleError."""
