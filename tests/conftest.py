@@ -11,7 +11,7 @@ from .acceptance.plugin import refuse_unknown_criteria
 from .support.gateway import Gateways
 from .support.providers import Providers
 
-pytest_plugins = ["pytester"]
+pytest_plugins = ["pytester", "tests.support.mlops"]
 
 RUNNING: pytest.StashKey[list[Gateways]] = pytest.StashKey()
 
