@@ -95,7 +95,7 @@ def baselines(
     best: the column of the best single model, as it was chosen on training data; that of the
     highest mean here where it is None. The oracle takes the cheapest of the best answers.
     """
-    count, labels = quality.shape
+    labels = quality.shape[1]
     means = np.array([_mean(quality[:, label]) for label in range(labels)])
     costs = np.broadcast_to(cost, quality.shape).mean(axis=0)
     single = int(np.nanargmax(means)) if best is None else best
