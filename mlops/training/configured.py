@@ -1,0 +1,68 @@
+"""What the `trunkline-…` trainers ask of their configuration and of a dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from typing import Any
+
+import numpy as np
+
+from ..dataset import Dataset
+
+FEWEST_QUERIES = 10
+AUTO = "auto"
+
+
+def configured(
+    strategy: str,
+    config: Mapping[str, Any],
+    defaults: Mapping[str, Any],
+    choices: Mapping[str, Collection[str]],
+) -> dict[str, Any]:
+    """The defaults with what the configuration says instead.
+
+    A number may stand where the default is "auto", a whole one where it is whole; none is negative.
+
+    Raises ValueError for an unknown name or a wrong value.
+    """
+    for name, value in config.items():
+        if name not in defaults:
+            known = ", ".join(defaults)
+            raise ValueError(f"{strategy} has no hyperparameter {name!r}; it has {known}")
+        if name in choices:
+            fits, wanted = value in choices[name], f"one of {', '.join(choices[name])}"
+        else:
+            fits, wanted = _fits(value, defaults[name])
+        if not fits:
+            raise ValueError(f"{strategy}: {name} must be {wanted}, not {value!r}")
+    return {**defaults, **config}
+
+
+def check_dataset(strategy: str, dataset: Dataset) -> None:
+    """Raises ValueError where there is too little to learn from."""
+    if len(dataset) < FEWEST_QUERIES or len(dataset.labels) < 2:
+        raise ValueError(
+            f"{strategy} needs {FEWEST_QUERIES} queries and 2 models to learn from, not"
+            f" {len(dataset)} and {len(dataset.labels)}"
+        )
+    for name, column in zip(dataset.names, dataset.performance.T, strict=True):
+        if np.isnan(column).all():
+            raise ValueError(f"{strategy}: no answer of the model {name!r} was measured")
+
+
+def mean_prices(dataset: Dataset) -> np.ndarray | None:
+    """float[L], means of the prices of input and output; None where one isn't known."""
+    prices = [(label.input_price, label.output_price) for label in dataset.labels]
+    if any(None in pair for pair in prices):
+        return None
+    return np.array(prices, dtype=float).mean(axis=1)
+
+
+def _fits(value: Any, default: Any) -> tuple[bool, str]:
+    if value == default:
+        return True, ""
+    whole = isinstance(default, int)
+    kinds = int if whole else (int, float)
+    number = isinstance(value, kinds) and not isinstance(value, bool) and 0 <= value < 1e9
+    kind = "a whole number" if whole else "a number"
+    return number, f"{kind} from 0" + (f" or {AUTO!r}" if default == AUTO else "")

@@ -1,0 +1,65 @@
+"""Shapes the features of `trunkline-…` strategies to training data, and computes them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from scipy.sparse import csr_matrix
+from scipy.sparse.linalg import svds
+
+from trunkline.routing.heads.features import BUCKETS, Features, read, shape, words
+
+WORD_AXES = 128
+MOST_SHAPED = 20_000
+"""Queries that shape the features; of more, as many at even distances count."""
+
+
+def shaped(queries: Sequence[str]) -> Features:
+    """Features as these queries need them.
+
+    Shapes are standardised. Words weigh the logarithm of their rarity (inverse document frequency)
+    and are projected by latent semantic analysis (Deerwester et al. 1990).
+    """
+    step = -(-len(queries) // MOST_SHAPED)
+    texts = [(text, read(text)) for text in queries[::step]]
+    shapes = np.array([shape(text, content) for text, content in texts])
+    spread = shapes.std(axis=0)
+    weights, rows = _projection([words(content) for _, content in texts])
+    steps = np.abs(rows).max(axis=1) / 127
+    whole = np.rint(
+        np.divide(rows, steps[:, None], out=np.zeros_like(rows), where=steps[:, None] > 0)
+    )
+    return Features(
+        shape_mean=shapes.mean(axis=0).astype(np.float32),
+        shape_scale=np.where(spread > 1e-3, 1 / np.maximum(spread, 1e-3), 0).astype(np.float32),
+        word_weights=weights.astype(np.float32),
+        word_rows=whole.astype(np.int8),
+        word_scales=steps.astype(np.float32),
+    )
+
+
+def computed(features: Features, queries: Sequence[str], embeddings: np.ndarray) -> np.ndarray:
+    """float32[N, features], by the code that serves."""
+    return np.array([features(*each) for each in zip(queries, embeddings, strict=True)])
+
+
+def _projection(found: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """float[BUCKETS] weights of the words, and float[BUCKETS, WORD_AXES] rows."""
+    counts = [len(each) for each in found]
+    places = np.concatenate(found)
+    seen = np.bincount(places, minlength=BUCKETS)
+    weights = np.where(seen > 0, np.log((1 + len(found)) / (1 + seen)), 0.0)
+    lengths = [np.linalg.norm(weights[each]) or 1.0 for each in found]
+    documents = csr_matrix(
+        (weights[places] / np.repeat(lengths, counts), places, np.append(0, np.cumsum(counts))),
+        shape=(len(found), BUCKETS),
+    )
+    rows = np.zeros((BUCKETS, WORD_AXES))
+    axes = min(WORD_AXES, len(found) - 1, int((seen > 0).sum()) - 1)
+    if axes > 0:
+        start = np.full(min(documents.shape), 1.0)
+        _, _, axes_found = svds(documents, k=axes, v0=start)
+        signs = np.sign(axes_found[np.arange(axes), np.abs(axes_found).argmax(axis=1)])
+        rows[:, :axes] = (axes_found * signs[:, None]).T
+    return weights, rows

@@ -1,0 +1,122 @@
+"""Trains `trunkline-scores`: each label's expected quality, from a blend of four estimates.
+
+Ridge regression, the nearest queries, and networks that tell quality and task. How much each counts
+is chosen by cross-validation, and so are the ridge penalty and the number of neighbours.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib.metadata import version
+from typing import Any
+
+import numpy as np
+from tqdm import tqdm
+
+from trunkline.routing.heads.scores import PARTS
+
+from ..dataset import Dataset
+from ..frontier import WEIGHTS, frontier_of
+from .blend import ALPHAS, NEIGHBOURS, Fitting, blend, cross_validated, shares, steps
+from .configured import AUTO, check_dataset, configured, mean_prices
+from .features import computed, shaped
+from .quality import means, task_classes
+from .task_network import NetworkOptions
+from .trainer import Job, Trained
+
+STRATEGY = "trunkline-scores"
+MODELS: Mapping[str, tuple[str, ...]] = {
+    "ensemble": PARTS,
+    "ridge": ("ridge",),
+    "knn": ("neighbours",),
+    "mlp": ("network", "tasks"),
+}
+DEFAULTS: Mapping[str, Any] = {
+    "model": "ensemble",
+    "cost_weight": AUTO,
+    "alpha": AUTO,
+    "neighbours": AUTO,
+    "points": 4096,
+    "folds": 5,
+    "members": 3,
+    "units": 128,
+    "dropout": 0.5,
+    "task_weight": 1.0,
+    "epochs": 25,
+}
+"""model: ensemble, ridge, knn or mlp. cost_weight: for queries that name none; "auto" is the
+highest that gives up no more than 0.01 of quality in cross-validation. alpha: the ridge penalty.
+neighbours: how many count. points: among how many, at most. folds: of the cross-validation. The
+others are those of `NetworkOptions`."""
+
+QUALITY_GIVEN_UP = 0.01
+
+
+def train(dataset: Dataset, job: Job) -> Trained:
+    """Needs 10 queries and 2 labels. Raises ValueError as `Trainer` says."""
+    options = configured(STRATEGY, job.config, DEFAULTS, {"model": MODELS})
+    check_dataset(STRATEGY, dataset)
+    prices = mean_prices(dataset)
+    if prices is None and options["cost_weight"] not in (0, AUTO):
+        raise ValueError(f"{STRATEGY}: cost_weight needs the prices of every model")
+    shaping = shaped(dataset.queries)
+    features = computed(shaping, dataset.queries, dataset.embeddings)
+    fitting = Fitting(
+        dataset,
+        features,
+        task_classes(dataset.tasks, features, job.seed),
+        NetworkOptions(**{name: options[name] for name in NetworkOptions.__slots__}),
+        options["points"],
+        job.seed,
+    )
+    parts = MODELS[options["model"]]
+    alphas = ALPHAS if options["alpha"] == AUTO else (float(options["alpha"]),)
+    counts = NEIGHBOURS if options["neighbours"] == AUTO else (int(options["neighbours"]),)
+    folds = min(max(options["folds"], 2), len(dataset))
+    with tqdm(total=steps(parts, folds) + 1, desc=STRATEGY, unit="fit") as bar:
+        estimates = cross_validated(fitting, parts, folds, alphas, counts, bar.update)
+        counting = shares(estimates, dataset.performance)
+        tensors = _fitted(fitting, {part for part in parts if counting[part]}, estimates.alpha)
+        bar.update()
+    mean = means(dataset.performance)
+    weight = options["cost_weight"]
+    if weight == AUTO:
+        expected = blend(estimates.parts, counting, mean)
+        weight = _cost_weight(dataset.performance, prices, expected)
+    return Trained(
+        {name: _stored(each) for name, each in ({"mean_quality": mean} | tensors).items()}
+        | shaping.tensors,
+        {f"share_{part}": counting.get(part, 0.0) for part in PARTS}
+        | {
+            "cost_weight": float(weight),
+            "neighbours": estimates.neighbours,
+            "alpha": estimates.alpha,
+            "model": options["model"],
+        },
+        libraries={name: version(name) for name in ("numpy", "scipy", "scikit-learn", "torch")},
+    )
+
+
+def _fitted(fitting: Fitting, parts: set[str], alpha: float) -> dict[str, np.ndarray]:
+    """The tensors of the parts that count, fitted to all queries."""
+    rows = np.arange(len(fitting.dataset))
+    tensors: dict[str, np.ndarray] = {}
+    if "ridge" in parts:
+        tensors |= fitting.ridge(rows, alpha)
+    if "neighbours" in parts:
+        tensors |= fitting.neighbours(rows, alpha)
+    if parts & {"network", "tasks"}:
+        tensors |= fitting.networks(rows)
+    return tensors
+
+
+def _cost_weight(quality: np.ndarray, prices: np.ndarray | None, expected: np.ndarray) -> float:
+    if prices is None:
+        return 0.0
+    points = frontier_of(quality, prices, expected)
+    enough = points.quality >= points.quality.max() - QUALITY_GIVEN_UP
+    return round(float(WEIGHTS[enough].max()), 4)
+
+
+def _stored(tensor: np.ndarray) -> np.ndarray:
+    return tensor if tensor.dtype == np.float16 else tensor.astype(np.float32)
