@@ -11,6 +11,7 @@ from contextlib import aclosing
 
 from ...call import Answer
 from ...errors import GatewayError
+from ..query import earlier_of
 from . import prompts
 from .confidence import Rule, rule_of
 from .reading import verdict
@@ -35,7 +36,7 @@ async def answer(run: Run) -> Answer:
     large = run.named(rule.large)
     inner, drafted = await run.answer("draft", small)
     assert inner.part is not None
-    if large.ranking[0] == inner.part.label:
+    if large.ranking[:1] == (inner.part.label,):
         return run.finished(inner, drafted)
     content = await _collected(drafted)
     if content is None:
@@ -57,7 +58,7 @@ async def _escalated(run: Run, rule: Rule, small: Asked, said: str) -> bool:
     if not said:
         return True  # a call of tools, for example, can't be checked
     verifier = run.role("verifier_model") if run.tools.args.get("verifier_model") else small
-    prompt = prompts.verification(run.query, said)
+    prompt = prompts.verification(run.query, earlier_of(run.call, prompts.EARLIER), said)
     checks = [
         run.ask("verify", verifier, prompt, temperature=TEMPERATURE)
         for _ in range(min(rule.samples, run.calls_left))

@@ -22,7 +22,8 @@ class Rule:
     """small, large: labels or models; empty for those of the least and the largest size.
 
     samples: how often an answer is checked.
-    escalates: for 0 to `samples` approving checks, whether the larger model is asked.
+    escalates: whether the larger model is asked, for equally many shares of approving checks from
+        none to all.
     """
 
     small: str
@@ -31,18 +32,15 @@ class Rule:
     escalates: tuple[bool, ...]
 
     def escalated(self, approving: int, checks: int) -> bool:
-        """Whether the larger model is asked, with so many of the checks approving.
-
-        Fewer checks than planned count as their share of all.
-        """
-        return self.escalates[round(approving / checks * self.samples)]
+        """Whether the larger model is asked, with so many of the checks approving."""
+        return self.escalates[round(approving / checks * (len(self.escalates) - 1))]
 
 
 def rule_of(parameters: Mapping[str, Any], args: Mapping[str, Any], labels: Sequence[str]) -> Rule:
     """The rule of a bundle's parameters, in which the configuration's arguments take precedence.
 
-    parameters: `small` and `large`, labels; `samples`; `escalates`, a list of samples + 1
-        booleans. A bundle may leave out any of them, but has the last two together.
+    parameters: `small` and `large`, labels; `escalates`, a list of booleans, one more than the
+        checks that it was made for. A bundle may leave out any of them.
     args: `small_model`, `large_model`, `samples` and `threshold`: with at most this share of the
         checks approving, the larger model is asked.
 
@@ -51,12 +49,10 @@ def rule_of(parameters: Mapping[str, Any], args: Mapping[str, Any], labels: Sequ
     for name in ("small", "large"):
         if name in parameters and parameters[name] not in labels:
             raise BundleError(f"manifest.json: parameters.{name} must be one of the labels")
-    samples, escalates = _table(parameters)
-    if args.get("samples") or args.get("threshold") is not None or not escalates:
-        threshold = args.get("threshold")
-        samples = min(args.get("samples") or samples, MOST_SAMPLES)
-        limit = THRESHOLD if threshold is None else threshold
-        escalates = tuple(each / samples <= limit for each in range(samples + 1))
+    escalates, threshold = _table(parameters), args.get("threshold")
+    samples = min(args.get("samples") or len(escalates) - 1, MOST_SAMPLES)
+    if threshold is not None:
+        escalates = _below(threshold, samples)
     return Rule(
         small=args.get("small_model") or parameters.get("small", ""),
         large=args.get("large_model") or parameters.get("large", ""),
@@ -65,21 +61,21 @@ def rule_of(parameters: Mapping[str, Any], args: Mapping[str, Any], labels: Sequ
     )
 
 
-def _table(parameters: Mapping[str, Any]) -> tuple[int, tuple[bool, ...]]:
-    if "samples" not in parameters and "escalates" not in parameters:
-        return SAMPLES, ()
-    samples, escalates = parameters.get("samples"), parameters.get("escalates")
-    if type(samples) is not int or not 1 <= samples <= MOST_SAMPLES:
-        raise BundleError(
-            f"manifest.json: parameters.samples must be a whole number from 1 to {MOST_SAMPLES}"
-        )
+def _below(threshold: float, samples: int) -> tuple[bool, ...]:
+    return tuple(each / samples <= threshold for each in range(samples + 1))
+
+
+def _table(parameters: Mapping[str, Any]) -> tuple[bool, ...]:
+    found = parameters.get("escalates")
+    if found is None:
+        return _below(THRESHOLD, SAMPLES)
     if (
-        not isinstance(escalates, list)
-        or len(escalates) != samples + 1
-        or not all(isinstance(each, bool) for each in escalates)
+        not isinstance(found, list)
+        or not 2 <= len(found) <= MOST_SAMPLES + 1
+        or not all(isinstance(each, bool) for each in found)
     ):
         raise BundleError(
-            f"manifest.json: parameters.escalates must be a list of {samples + 1} booleans, one for"
-            f" each number of approving checks"
+            "manifest.json: parameters.escalates must be a list of booleans, one for each number"
+            f" of approving checks from 0 to at most {MOST_SAMPLES}"
         )
-    return samples, tuple(escalates)
+    return tuple(found)

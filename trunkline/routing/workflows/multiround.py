@@ -10,8 +10,6 @@ from . import prompts
 from .reading import addressed, parts
 from .run import Asked, Run
 
-EARLIER = 6
-"""Turns of the conversation before the question that are told."""
 KNN = "llmrouter-knn-multiround"
 
 
@@ -44,7 +42,7 @@ async def _split(run: Run) -> list[tuple[str, Asked]]:
     if most < 2:
         return []
     models = None if run.loaded.strategy == KNN else run.described
-    earlier = earlier_of(run.call, EARLIER)
+    earlier = earlier_of(run.call, prompts.EARLIER)
     prompt = prompts.split(run.query, earlier, most, models)
     found = parts(await run.ask("split", run.role("reasoning_model"), prompt), most)
     if models is None:

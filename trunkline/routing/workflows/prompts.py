@@ -10,6 +10,8 @@ from collections.abc import Mapping, Sequence
 
 LONGEST_NOTE = 20_000
 """Characters of one model's answer that another is told."""
+EARLIER = 6
+"""Turns of the conversation before the question that are told."""
 
 _VERIFY = """\
 You check answers. Given a question and an answer, think about whether the answer is correct and \
@@ -35,7 +37,7 @@ Question: What does len("abc") return in Python?
 Answer: It returns 3.
 Check: The text has three characters, and len counts them.
 Verdict: correct
-
+{earlier}
 Question: {question}
 Answer: {answer}
 Check:"""
@@ -71,9 +73,9 @@ Described = Mapping[str, str]
 """Models by label, with what they are good at."""
 
 
-def verification(question: str, answer: str) -> str:
-    """Asks whether an answer is correct."""
-    return _VERIFY.format(question=cut(question), answer=cut(answer))
+def verification(question: str, earlier: Sequence[tuple[str, str]], answer: str) -> str:
+    """Asks whether an answer is correct. earlier: who said what before the question."""
+    return _VERIFY.format(question=cut(question), earlier=_told(earlier), answer=cut(answer))
 
 
 def split(

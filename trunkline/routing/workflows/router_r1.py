@@ -12,8 +12,6 @@ from . import prompts
 from .reading import Question, move
 from .run import Run
 
-EARLIER = 6
-"""Turns of the conversation before the question that are told."""
 LONGEST_DRAFT = 2_000
 """Characters; a longer one is an answer in itself, which the model doesn't need to be told."""
 
@@ -31,7 +29,7 @@ async def answer(run: Run) -> Answer:
 
 async def _reason(run: Run, found: list[tuple[str, str]]) -> str:
     """Fills `found` with questions and answers; the model's own short answer, if it came to one."""
-    reasoner, earlier = run.role("reasoning_model"), earlier_of(run.call, EARLIER)
+    reasoner, earlier = run.role("reasoning_model"), earlier_of(run.call, prompts.EARLIER)
     told: list[str] = []
     rounds = run.tools.bounds.rounds
     for left in range(rounds, 0, -1):
