@@ -18,7 +18,7 @@ from tests.support.s3 import S3, moto
 from trunkline.errors import BundleError
 from trunkline.live.bundles import copies_folder, share, watch_bundle
 from trunkline.live.s3 import ATTEMPTS, S3Source, parse_url
-from trunkline.live.sources import LOOKS, FileSource, Source, SourceError, Unfit
+from trunkline.live.sources import LOOKS, SETTLE_SECONDS, FileSource, Source, SourceError, Unfit
 from trunkline.live.status import Result
 from trunkline.live.steps import Steps
 from trunkline.live.watch import Watch
@@ -59,8 +59,9 @@ def lead(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[dict[str,
     return lead
 
 
-def no_pause(seconds: float) -> None:
-    """Time passes; nobody writes."""
+def files(path: Path, pause: Callable[[float], None] = lambda seconds: None) -> FileSource:
+    """A source whose files have always just been written. pause: what happens meanwhile."""
+    return FileSource(path, LIMIT, now=lambda: 0.0, pause=pause)
 
 
 @dataclass
@@ -76,7 +77,7 @@ class Place:
 def place(request: pytest.FixtureRequest, tmp_path: Path, lead) -> Place:
     if request.param == "file":
         path = tmp_path / "bundle.tar"
-        return Place(FileSource(path, LIMIT, no_pause), path.write_text, path.unlink)
+        return Place(files(path), path.write_text, path.unlink)
     if request.param == "folder":
         path = tmp_path / "bundle"
 
@@ -84,7 +85,7 @@ def place(request: pytest.FixtureRequest, tmp_path: Path, lead) -> Place:
             path.mkdir(exist_ok=True)
             (path / "one").write_text(text)
 
-        return Place(FileSource(path, LIMIT, no_pause), put, lambda: shutil.rmtree(path))
+        return Place(files(path), put, lambda: shutil.rmtree(path))
     source = S3Source("models", "router/bundle.tar", LIMIT)
     if request.param == "s3":
         server = request.getfixturevalue("server")
@@ -160,9 +161,21 @@ def test_what_is_still_being_written_is_waited_for(tmp_path: Path):
         if text := next(steps, None):
             (folder / "one").write_text(text)
 
-    found = FileSource(folder, LIMIT, write).fetch(None, tmp_path / "copy")
+    found = files(folder, write).fetch(None, tmp_path / "copy")
     assert found is not None
     assert text_of(found.path) == "one, whole"
+
+
+def test_what_has_stayed_as_it_is_is_not_waited_for(tmp_path: Path):
+    path = tmp_path / "bundle.tar"
+    path.write_text("old")
+
+    def pause(seconds: float) -> None:
+        raise AssertionError("there is nothing to wait for")
+
+    later = path.stat().st_ctime + 2 * SETTLE_SECONDS
+    source = FileSource(path, LIMIT, now=lambda: later, pause=pause)
+    assert source.fetch(None, tmp_path / "copy") is not None
 
 
 def test_what_never_stays_as_it_is_is_not_taken(tmp_path: Path):
@@ -175,7 +188,7 @@ def test_what_never_stays_as_it_is_is_not_taken(tmp_path: Path):
         path.write_text("x" * len(pauses) * 2)
 
     with pytest.raises(SourceError, match="being written"):
-        FileSource(path, LIMIT, write).fetch(None, tmp_path / "copy")
+        files(path, write).fetch(None, tmp_path / "copy")
     assert len(pauses) == LOOKS
     assert not (tmp_path / "copy").exists()
 
@@ -186,7 +199,7 @@ def test_a_folder_changes_with_each_of_its_files(tmp_path: Path, change: str):
     folder.mkdir()
     for name in ("one", "other"):
         (folder / name).write_text("same")
-    source = FileSource(folder, LIMIT, no_pause)
+    source = files(folder)
     before = source.fetch(None, tmp_path / "1")
     assert before is not None
     other = folder / "other"
@@ -210,7 +223,7 @@ def test_hidden_files_of_a_folder_are_nothing_to_it(tmp_path: Path):
     folder = tmp_path / "bundle"
     folder.mkdir()
     (folder / "one").write_text("one")
-    source = FileSource(folder, LIMIT, no_pause)
+    source = files(folder)
     before = source.fetch(None, tmp_path / "1")
     (folder / ".one.swp").write_text("x" * 10 * LIMIT)
     assert before is not None
@@ -227,7 +240,7 @@ def test_a_link_that_is_led_elsewhere_is_a_change(tmp_path: Path):
         (tmp_path / name / "one").write_text(name)
     current, new = tmp_path / "current", tmp_path / "new"
     current.symlink_to("v1")
-    source = FileSource(current, LIMIT, no_pause)
+    source = files(current)
     before = source.fetch(None, tmp_path / "1")
     assert before is not None
     new.symlink_to("v2")
@@ -242,12 +255,12 @@ def test_what_is_no_plain_file_is_neither_followed_nor_waited_for(tmp_path: Path
     folder.mkdir()
     os.mkfifo(folder / "pipe")
     (folder / "link").symlink_to("/etc/passwd")
-    found = FileSource(folder, LIMIT, no_pause).fetch(None, tmp_path / "copy")
+    found = files(folder).fetch(None, tmp_path / "copy")
     assert found is not None
     assert all(each.is_dir() and not any(each.iterdir()) for each in found.path.iterdir())
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(SourceError, match="neither a file nor a folder"):
-        FileSource(tmp_path / "pipe", LIMIT, no_pause).fetch(None, tmp_path / "other")
+        files(tmp_path / "pipe").fetch(None, tmp_path / "other")
 
 
 # S3

@@ -5,6 +5,7 @@ Every source gives a copy that is consistent in itself, with a tag that changes 
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import shutil
@@ -18,7 +19,7 @@ from typing import Protocol
 from ..errors import BundleError
 
 SETTLE_SECONDS = 0.25
-"""For which a file has to stay as it is before it is taken: others may still be writing it."""
+"""For which files have to stay as they are before they are taken: they may be being written."""
 LOOKS = 20
 """At what doesn't stay as it is; then the next check tries anew."""
 MOST_ENTRIES = 1000
@@ -63,15 +64,21 @@ class Source(Protocol):
 class FileSource:
     """A file or a folder. Its tag covers the modification times, sizes and inodes of all its files.
 
-    size_limit: bytes, of all files together.
+    size_limit: bytes, of all files together. now: Unix time. pause: waits for seconds.
     """
 
     def __init__(
-        self, path: Path, size_limit: int, pause: Callable[[float], None] = time.sleep
+        self,
+        path: Path,
+        size_limit: int,
+        *,
+        now: Callable[[], float] = time.time,
+        pause: Callable[[float], None] = time.sleep,
     ) -> None:
         self.name = str(path)
         self._path = path
         self._size_limit = size_limit
+        self._now = now
         self._pause = pause
 
     def fetch(self, known: str | None, into: Path) -> Fetched | None:
@@ -86,16 +93,15 @@ class FileSource:
             return None
         for _ in range(LOOKS):
             before = looked
-            self._pause(SETTLE_SECONDS)
-            looked = _look(self._path)
-            if looked != before:
-                continue
+            if self._now() - looked.changed <= SETTLE_SECONDS:
+                self._pause(SETTLE_SECONDS)
+                looked = _look(self._path)
+                if looked != before:
+                    continue
             self._check(looked)
-            try:
+            with contextlib.suppress(FileNotFoundError):
                 _copy(looked.real, into)
-                looked = _look(self._path)
-            except FileNotFoundError:
-                looked = _look(self._path)
+            looked = _look(self._path)
             if looked == before:
                 return Fetched(looked.tag, into)
             remove(into)
@@ -110,12 +116,17 @@ class FileSource:
 
 @dataclass(frozen=True, slots=True)
 class _Look:
-    """What a path held at one moment. real: where it was, behind symbolic links."""
+    """What a path held at one moment.
+
+    real: where it was, behind symbolic links. changed: Unix time of the latest change, which unlike
+    the modification time no program sets.
+    """
 
     real: Path
     tag: str
     size: int
     entries: int
+    changed: float
 
 
 def _look(path: Path) -> _Look:
@@ -123,15 +134,16 @@ def _look(path: Path) -> _Look:
     found = real.stat()
     if not stat.S_ISDIR(found.st_mode) and not stat.S_ISREG(found.st_mode):
         raise OSError(f"{path}: neither a file nor a folder")
-    digest, size, entries = hashlib.sha256(), 0, 0
+    digest, size, entries, changed = hashlib.sha256(), 0, 0, found.st_ctime
     for name, each in _entries(real, found):
         entries += 1
         if entries > MOST_ENTRIES:
             break
+        changed = max(changed, each.st_ctime)
         size += each.st_size if stat.S_ISREG(each.st_mode) else 0
         stamp = (name, each.st_mode, each.st_mtime_ns, each.st_size, each.st_ino)
         digest.update(repr(stamp).encode())
-    return _Look(real, digest.hexdigest()[:32], size, entries)
+    return _Look(real, digest.hexdigest()[:32], size, entries, changed)
 
 
 def _entries(real: Path, found: os.stat_result) -> Iterator[tuple[str, os.stat_result]]:
