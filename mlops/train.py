@@ -28,6 +28,8 @@ from .markdown import markdown
 from .serving import serve
 from .training.trainer import Job, Trained, trainer
 
+AUTOMIX = "llmrouter-automix"
+
 
 def run(options: argparse.Namespace) -> int:
     training = asked(options)
@@ -78,7 +80,8 @@ def _evaluation(
 ) -> Mapping[str, Any]:
     """The report that goes into the bundle; empty where there is nothing to evaluate it on."""
     bundle = _bundle(dataset, trained, training)
-    if tested is None or training.strategy not in HEADS:
+    # AutoMix decides by what models say, which no data can stand in for.
+    if tested is None or training.strategy not in HEADS or training.strategy == AUTOMIX:
         return {}
     served = serve(
         bundle, embedder=training.embedder, folder=training.embedder_path, cost_weight=None
