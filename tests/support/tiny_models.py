@@ -1,0 +1,83 @@
+"""Models of Hugging Face's kinds and layout, small enough to make and train in a test."""
+
+from pathlib import Path
+
+from tokenizers import (
+    Tokenizer,
+    decoders,
+    models,
+    normalizers,
+    pre_tokenizers,
+    processors,
+    trainers,
+)
+from transformers import (
+    DebertaV2Config,
+    DebertaV2Model,
+    LlamaConfig,
+    LlamaForCausalLM,
+    PreTrainedTokenizerFast,
+)
+
+SMALL = {
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 1,
+    "intermediate_size": 64,
+    "max_position_embeddings": 512,
+}
+
+
+def encoder(folder: Path, texts: list[str]) -> Path:
+    """A DeBERTa, which is what RouterDC trains, with a WordPiece tokenizer. Untrained."""
+    tokenizer = Tokenizer(models.WordPiece(unk_token="[UNK]"))
+    tokenizer.normalizer = normalizers.BertNormalizer()
+    tokenizer.pre_tokenizer = pre_tokenizers.BertPreTokenizer()
+    specials = {"pad": "[PAD]", "unk": "[UNK]", "cls": "[CLS]", "sep": "[SEP]", "mask": "[MASK]"}
+    tokenizer.train_from_iterator(
+        texts, trainers.WordPieceTrainer(vocab_size=500, special_tokens=list(specials.values()))
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
+    )
+    named = {f"{name}_token": token for name, token in specials.items()}
+    PreTrainedTokenizerFast(tokenizer_object=tokenizer, **named).save_pretrained(folder)
+    config = DebertaV2Config(
+        **SMALL,
+        vocab_size=tokenizer.get_vocab_size(),
+        relative_attention=True,
+        position_buckets=16,
+        pos_att_type=["p2c", "c2p"],
+        norm_rel_ebd="layer_norm",
+        share_att_key=True,
+        position_biased_input=False,
+        pad_token_id=0,
+        type_vocab_size=0,
+    )
+    DebertaV2Model(config).save_pretrained(folder)
+    return folder
+
+
+def causal_lm(folder: Path, texts: list[str]) -> Path:
+    """A Llama with a byte-level BPE tokenizer. Untrained."""
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    tokenizer.train_from_iterator(
+        texts,
+        trainers.BpeTrainer(
+            vocab_size=900, special_tokens=["<s>", "</s>"], initial_alphabet=alphabet
+        ),
+    )
+    tokenizer.post_processor = processors.TemplateProcessing(
+        single="<s> $A", special_tokens=[("<s>", 0)]
+    )
+    PreTrainedTokenizerFast(
+        tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>"
+    ).save_pretrained(folder)
+    config = LlamaConfig(
+        **SMALL, vocab_size=tokenizer.get_vocab_size(), bos_token_id=0, eos_token_id=1
+    )
+    LlamaForCausalLM(config).save_pretrained(folder)
+    return folder
