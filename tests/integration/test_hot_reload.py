@@ -34,6 +34,8 @@ ALLOWED = {"authorization": f"Bearer {KEY}"}
 EASY, HARD = "What is two plus two?", "Prove the four colour theorem in full detail."
 SMALL, LARGE = "small", "large"
 WAIT = 60.0
+CLIENT = httpx.Client(limits=httpx.Limits(max_keepalive_connections=0), timeout=WAIT)
+"""Makes a connection for each request, which falls to any of the workers."""
 
 
 @lru_cache
@@ -88,7 +90,7 @@ def ask(server: Gateway, text: str = HARD) -> tuple[str, str]:
     """The model that answers a question put to `auto`, and the version that chose it."""
     body = {"model": "auto", "messages": [{"role": "user", "content": text}]}
     url = f"{server.url}/v1/chat/completions"
-    answer = httpx.post(url, json=body, headers=ALLOWED, timeout=WAIT)
+    answer = CLIENT.post(url, json=body, headers=ALLOWED)
     assert answer.status_code == 200, answer.text
     return answer.headers["x-trunkline-model"].removeprefix("openai/"), answer.headers[
         "x-trunkline-bundle"
@@ -96,11 +98,11 @@ def ask(server: Gateway, text: str = HARD) -> tuple[str, str]:
 
 
 def post(server: Gateway, path: str = "/hot-reload") -> httpx.Response:
-    return httpx.post(f"{server.url}{path}", headers=ALLOWED, timeout=WAIT)
+    return CLIENT.post(f"{server.url}{path}", headers=ALLOWED)
 
 
 def report(server: Gateway) -> dict[str, Any]:
-    answer = httpx.get(f"{server.url}/hot-reload/status", headers=ALLOWED, timeout=WAIT)
+    answer = CLIENT.get(f"{server.url}/hot-reload/status", headers=ALLOWED)
     assert answer.status_code == 200
     return dict(answer.json())
 
@@ -155,7 +157,7 @@ def test_a_bad_bundle_is_refused_and_told_everywhere(gateway: Gateways, tmp_path
     assert outcome["error"].startswith(f"{path}: ")
     assert watched(server)["last_error"] == outcome["error"]
     assert outcome["error"] in server.log()
-    counts = httpx.get(f"{server.url}/metrics", headers=ALLOWED, timeout=WAIT).text
+    counts = CLIENT.get(f"{server.url}/metrics", headers=ALLOWED).text
     assert 'reloads_total{outcome="refused",watched="bundle"} 1.0' in counts
     assert ask(server) == (LARGE, "v1")
     path.write_bytes(numbered(2))
@@ -188,7 +190,7 @@ def test_nothing_may_be_watched(gateway: Gateways):
     assert report(server) == {"enabled": False, "last_updated": None, "watched": []}
     for path in ("/hot-reload", "/hot-reload/rollback"):
         assert post(server, path).status_code == 404
-        assert httpx.post(f"{server.url}{path}", timeout=WAIT).status_code == 401
+        assert CLIENT.post(f"{server.url}{path}").status_code == 401
     assert server.status("/hot-reload/status") == 401
 
 
