@@ -267,6 +267,8 @@ def test_each_step_is_told_without_a_word_of_the_prompt(automix, fake):
     steps = [field for line in lines for field in line.split() if field.startswith("step=")]
     assert Counter(steps) == {"step=draft": 1, "step=verify": 4, "step=answer": 1}
     assert all("milliseconds=" in line and "deployment=" in line for line in lines)
+    assert f"checked call_id={call_id}" in automix.log()
+    assert "approving=0 checks=4" in automix.log()
     assert "heliotrope" not in automix.log()
     assert "echo:" not in automix.log()
 

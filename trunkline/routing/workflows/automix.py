@@ -66,6 +66,7 @@ async def _escalated(run: Run, rule: Rule, small: Asked, said: str) -> bool:
     async with asyncio.TaskGroup() as group:
         tasks = [group.create_task(check) for check in checks]
     verdicts = [found for task in tasks if (found := verdict(task.result())) is not None]
+    run.tell("checked", approving=sum(verdicts), checks=len(verdicts))
     if run.exhausted or not checks:
         return False
     return not verdicts or rule.escalated(sum(verdicts), len(verdicts))

@@ -265,24 +265,30 @@ class Run:
     def _count(self, step: str, outcome: str) -> None:
         self.tools.metrics.stepped(self.loaded.strategy, step, outcome)
 
+    def tell(self, message: str, **fields: Any) -> None:
+        """Logs what came of a step. fields: nothing of what anybody wrote."""
+        told = {
+            "call_id": self.call.id,
+            "strategy": self.loaded.strategy,
+            "bundle": self.loaded.version,
+        }
+        logs.tell(log, message, told | fields)
+
     def _tell(self, inner: Call, outcome: str, seconds: float) -> None:
         assert inner.part is not None
         self._count(inner.part.step, outcome)
         tried = inner.attempts[-1].deployment if inner.attempts else None
-        told = {
-            "call_id": self.call.id,
-            "inner_call_id": inner.id,
-            "strategy": self.loaded.strategy,
-            "bundle": self.loaded.version,
-            "asked": self.call.group,
-            "step": inner.part.step,
-            "label": self._label(inner),
-            "model": _model(tried) if tried else "",
-            "deployment": tried.id if tried else "",
-            "milliseconds": round(seconds * 1000, 3),
-            "outcome": outcome,
-        }
-        logs.tell(log, "routed", told)
+        self.tell(
+            "routed",
+            inner_call_id=inner.id,
+            asked=self.call.group,
+            step=inner.part.step,
+            label=self._label(inner),
+            model=_model(tried) if tried else "",
+            deployment=tried.id if tried else "",
+            milliseconds=round(seconds * 1000, 3),
+            outcome=outcome,
+        )
 
     # The end
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import aclosing
 
 from ...call import Answer, Call, Deployment, Operation, Wire
+from ...errors import GatewayError, internal_error
 from ...settings import Settings
 from ...settings.strategies import LEARNED
 from ...telemetry.metrics import Metrics
@@ -24,6 +26,8 @@ WORKFLOWS: Mapping[str, Callable[[Run], Awaitable[Answer]]] = {
     "llmrouter-router-r1": router_r1.answer,
 }
 """By strategy; each raises GatewayError."""
+
+log = logging.getLogger("trunkline.routing")
 
 _EVENTS = ("content-type", "text/event-stream")
 
@@ -76,7 +80,7 @@ class Workflows:
             raise
         if made.done():
             return made.result()
-        return Answer(200, [_EVENTS], chunks=_later(made))
+        return Answer(200, [_EVENTS], chunks=_later(made, run.call.id))
 
 
 def build_workflows(
@@ -108,7 +112,7 @@ def _is_events(call: Call) -> bool:
     return call.stream and (call.operation.wire is not Wire.GOOGLE or ("alt", "sse") in call.query)
 
 
-async def _later(made: asyncio.Future[Answer]) -> AsyncIterator[bytes]:
+async def _later(made: asyncio.Future[Answer], call_id: str) -> AsyncIterator[bytes]:
     try:
         await asyncio.wait({made})
         answer = made.result()
@@ -118,6 +122,11 @@ async def _later(made: asyncio.Future[Answer]) -> AsyncIterator[bytes]:
         async with aclosing(answer.chunks) as source:  # type: ignore[type-var]
             async for chunk in source:
                 yield chunk
+    except Exception as error:
+        if isinstance(error, GatewayError):
+            raise
+        log.exception("workflow failed", extra={"call_id": call_id})
+        raise internal_error(call_id) from error
     finally:
         await _cancelled(made)
 
