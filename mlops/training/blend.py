@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -89,52 +89,74 @@ def linear(tensors: Mapping[str, np.ndarray], features: np.ndarray) -> np.ndarra
     return np.clip(features @ tensors["ridge_weights"].T + tensors["ridge_bias"], 0, 1)
 
 
-def cross_validated(
-    fitting: Fitting,
-    parts: tuple[str, ...],
-    folds: int,
-    alphas: tuple[float, ...],
-    counts: tuple[int, ...],
-    told: Callable[[], None],
-) -> Estimates:
-    """The parts' estimates of every query. told: called after each step of `steps`."""
-    quality = fitting.dataset.performance
-    splits = _splits(len(quality), folds, fitting.seed)
-    smallest = min(len(rows) for rows, _ in splits)
-    counts = tuple(sorted({min(each, smallest, fitting.points) for each in counts}))
-    by_alpha = np.zeros((len(alphas), *quality.shape))
-    for rows, held in splits:
-        for place, alpha in enumerate(alphas):
-            by_alpha[place, held] = linear(fitting.ridge(rows, alpha), fitting.features[held])
-        told()
-    best = int(np.argmin([distance(each, quality) for each in by_alpha]))
-    found = {"ridge": by_alpha[best]}
-    alpha, count = alphas[best], counts[0]
-    if "neighbours" in parts:
-        by_count = np.zeros((len(counts), *quality.shape))
-        for rows, held in splits:
-            tensors = fitting.neighbours(rows, alpha)
-            for place, each in enumerate(counts):
-                part = Neighbours(fitting.bundle(tensors, {"neighbours": each}))
-                by_count[place, held] = [part(row) for row in fitting.features[held]]
-            told()
-        nearest = int(np.argmin([distance(each, quality) for each in by_count]))
-        found["neighbours"], count = by_count[nearest], counts[nearest]
-    if "network" in parts:
-        pairs = np.zeros((2, *quality.shape))
-        for rows, held in splits:
-            network = TaskNetwork(fitting.bundle(fitting.networks(rows), {}))
-            pairs[:, held] = np.array([network(row) for row in fitting.features[held]]).swapaxes(
-                0, 1
-            )
-            told()
-        found["network"], found["tasks"] = pairs
-    return Estimates({part: found[part] for part in parts}, alpha, count)
+@dataclass(frozen=True, slots=True, eq=False)
+class Validation:
+    """Cross-validates the parts of a blend.
 
+    splits: see `splits`. alphas, counts: ridge penalties and numbers of neighbours to choose from.
+    told: called after each of the `steps`.
+    """
 
-def steps(parts: tuple[str, ...], folds: int) -> int:
-    """How often `cross_validated` tells that it got on."""
-    return folds * (1 + ("neighbours" in parts) + ("network" in parts))
+    fitting: Fitting
+    splits: Sequence[tuple[np.ndarray, np.ndarray]]
+    alphas: tuple[float, ...]
+    counts: tuple[int, ...]
+    told: Callable[[], object]
+
+    def steps(self, parts: tuple[str, ...]) -> int:
+        return len(self.splits) * (1 + ("neighbours" in parts) + ("network" in parts))
+
+    def estimates(self, parts: tuple[str, ...]) -> Estimates:
+        """The parts' estimates of every query."""
+        ridges, place = self._best(self._ridges())
+        found, alpha, count = {"ridge": ridges}, self.alphas[place], self.counts[0]
+        if "neighbours" in parts:
+            counts = self._counts()
+            found["neighbours"], place = self._best(self._neighbours(alpha, counts))
+            count = counts[place]
+        if "network" in parts:
+            found["network"], found["tasks"] = self._networks()
+        return Estimates({part: found[part] for part in parts}, alpha, count)
+
+    def _best(self, candidates: np.ndarray) -> tuple[np.ndarray, int]:
+        quality = self.fitting.dataset.performance
+        best = int(np.argmin([distance(each, quality) for each in candidates]))
+        return candidates[best], best
+
+    def _blank(self, candidates: int) -> np.ndarray:
+        return np.zeros((candidates, *self.fitting.dataset.performance.shape))
+
+    def _counts(self) -> tuple[int, ...]:
+        most = min(self.fitting.points, *(len(rows) for rows, _ in self.splits))
+        return tuple(sorted({max(min(each, most), 1) for each in self.counts}))
+
+    def _ridges(self) -> np.ndarray:
+        found = self._blank(len(self.alphas))
+        for rows, held in self.splits:
+            for place, alpha in enumerate(self.alphas):
+                tensors = self.fitting.ridge(rows, alpha)
+                found[place, held] = linear(tensors, self.fitting.features[held])
+            self.told()
+        return found
+
+    def _neighbours(self, alpha: float, counts: tuple[int, ...]) -> np.ndarray:
+        found = self._blank(len(counts))
+        for rows, held in self.splits:
+            tensors = self.fitting.neighbours(rows, alpha)
+            for place, count in enumerate(counts):
+                part = Neighbours(self.fitting.bundle(tensors, {"neighbours": count}))
+                found[place, held] = [part(each) for each in self.fitting.features[held]]
+            self.told()
+        return found
+
+    def _networks(self) -> np.ndarray:
+        found = self._blank(2)
+        for rows, held in self.splits:
+            network = TaskNetwork(self.fitting.bundle(self.fitting.networks(rows), {}))
+            pairs = np.array([network(each) for each in self.fitting.features[held]])
+            found[:, held] = pairs.swapaxes(0, 1)
+            self.told()
+        return found
 
 
 def shares(estimates: Estimates, quality: np.ndarray) -> dict[str, float]:
@@ -178,7 +200,9 @@ def _differences(values: np.ndarray, measured: np.ndarray) -> np.ndarray:
     return values - known.sum(axis=1, keepdims=True) / measured.sum(axis=1, keepdims=True).clip(1)
 
 
-def _splits(count: int, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+def splits(count: int, folds: int, seed: int) -> list[tuple[np.ndarray, np.ndarray]]:
+    """The rows to fit to, and those held out, of each fold of a cross-validation."""
+    folds = min(max(folds, 2), count)
     order = np.random.default_rng(seed).permutation(count)
     return [
         (np.sort(np.concatenate([*parts[:place], *parts[place + 1 :]])), np.sort(held))

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 
 from ..dataset import Dataset
+from ..frontier import frontier_of
 
 FEWEST_QUERIES = 10
 AUTO = "auto"
+QUALITY_GIVEN_UP = 0.01
 
 
 def configured(
@@ -38,8 +40,8 @@ def configured(
     return {**defaults, **config}
 
 
-def check_dataset(strategy: str, dataset: Dataset) -> None:
-    """Raises ValueError where there is too little to learn from."""
+def check_dataset(strategy: str, dataset: Dataset, cost_weight: Any) -> None:
+    """Raises ValueError where there is too little to learn from, or a price that costs need."""
     if len(dataset) < FEWEST_QUERIES or len(dataset.labels) < 2:
         raise ValueError(
             f"{strategy} needs {FEWEST_QUERIES} queries and 2 models to learn from, not"
@@ -48,6 +50,8 @@ def check_dataset(strategy: str, dataset: Dataset) -> None:
     for name, column in zip(dataset.names, dataset.performance.T, strict=True):
         if np.isnan(column).all():
             raise ValueError(f"{strategy}: no answer of the model {name!r} was measured")
+    if cost_weight not in (0, AUTO) and mean_prices(dataset) is None:
+        raise ValueError(f"{strategy}: cost_weight needs the prices of every model")
 
 
 def mean_prices(dataset: Dataset) -> np.ndarray | None:
@@ -56,6 +60,19 @@ def mean_prices(dataset: Dataset) -> np.ndarray | None:
     if any(None in pair for pair in prices):
         return None
     return np.array(prices, dtype=float).mean(axis=1)
+
+
+def default_cost_weight(dataset: Dataset, expected: np.ndarray) -> float:
+    """The highest weight that gives up no more than 0.01 of quality; 0 where prices are unknown.
+
+    expected: float[N, L] by cross-validation.
+    """
+    prices = mean_prices(dataset)
+    if prices is None:
+        return 0.0
+    points = frontier_of(dataset.performance, prices, expected)
+    enough = points.quality >= points.quality.max() - QUALITY_GIVEN_UP
+    return round(float(points.weights[enough].max()), 4)
 
 
 def _fits(value: Any, default: Any) -> tuple[bool, str]:

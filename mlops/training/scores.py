@@ -16,9 +16,8 @@ from tqdm import tqdm
 from trunkline.routing.heads.scores import PARTS
 
 from ..dataset import Dataset
-from ..frontier import WEIGHTS, frontier_of
-from .blend import ALPHAS, NEIGHBOURS, Fitting, blend, cross_validated, shares, steps
-from .configured import AUTO, check_dataset, configured, mean_prices
+from .blend import ALPHAS, NEIGHBOURS, Fitting, Validation, blend, shares, splits
+from .configured import AUTO, check_dataset, configured, default_cost_weight
 from .features import computed, shaped
 from .quality import means, task_classes
 from .task_network import NetworkOptions
@@ -49,16 +48,11 @@ highest that gives up no more than 0.01 of quality in cross-validation. alpha: t
 neighbours: how many count. points: among how many, at most. folds: of the cross-validation. The
 others are those of `NetworkOptions`."""
 
-QUALITY_GIVEN_UP = 0.01
-
 
 def train(dataset: Dataset, job: Job) -> Trained:
     """Needs 10 queries and 2 labels. Raises ValueError as `Trainer` says."""
     options = configured(STRATEGY, job.config, DEFAULTS, {"model": MODELS})
-    check_dataset(STRATEGY, dataset)
-    prices = mean_prices(dataset)
-    if prices is None and options["cost_weight"] not in (0, AUTO):
-        raise ValueError(f"{STRATEGY}: cost_weight needs the prices of every model")
+    check_dataset(STRATEGY, dataset, options["cost_weight"])
     shaping = shaped(dataset.queries)
     features = computed(shaping, dataset.queries, dataset.embeddings)
     fitting = Fitting(
@@ -72,9 +66,11 @@ def train(dataset: Dataset, job: Job) -> Trained:
     parts = MODELS[options["model"]]
     alphas = ALPHAS if options["alpha"] == AUTO else (float(options["alpha"]),)
     counts = NEIGHBOURS if options["neighbours"] == AUTO else (int(options["neighbours"]),)
-    folds = min(max(options["folds"], 2), len(dataset))
-    with tqdm(total=steps(parts, folds) + 1, desc=STRATEGY, unit="fit") as bar:
-        estimates = cross_validated(fitting, parts, folds, alphas, counts, bar.update)
+    folds = splits(len(dataset), options["folds"], job.seed)
+    with tqdm(desc=STRATEGY, unit="fit") as bar:
+        validation = Validation(fitting, folds, alphas, counts, bar.update)
+        bar.reset(validation.steps(parts) + 1)
+        estimates = validation.estimates(parts)
         counting = shares(estimates, dataset.performance)
         tensors = _fitted(fitting, {part for part in parts if counting[part]}, estimates.alpha)
         bar.update()
@@ -82,7 +78,7 @@ def train(dataset: Dataset, job: Job) -> Trained:
     weight = options["cost_weight"]
     if weight == AUTO:
         expected = blend(estimates.parts, counting, mean)
-        weight = _cost_weight(dataset.performance, prices, expected)
+        weight = default_cost_weight(dataset, expected)
     return Trained(
         {name: _stored(each) for name, each in ({"mean_quality": mean} | tensors).items()}
         | shaping.tensors,
@@ -108,14 +104,6 @@ def _fitted(fitting: Fitting, parts: set[str], alpha: float) -> dict[str, np.nda
     if parts & {"network", "tasks"}:
         tensors |= fitting.networks(rows)
     return tensors
-
-
-def _cost_weight(quality: np.ndarray, prices: np.ndarray | None, expected: np.ndarray) -> float:
-    if prices is None:
-        return 0.0
-    points = frontier_of(quality, prices, expected)
-    enough = points.quality >= points.quality.max() - QUALITY_GIVEN_UP
-    return round(float(WEIGHTS[enough].max()), 4)
 
 
 def _stored(tensor: np.ndarray) -> np.ndarray:
