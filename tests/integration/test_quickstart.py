@@ -104,6 +104,21 @@ def test_a_model_that_always_fails_is_answered_by_its_fallback(quickstart: Gatew
     assert set(promised) < set(head.lower().splitlines())
 
 
+@pytest.mark.criterion("R2.2", "R2.5")
+def test_an_easy_and_a_hard_question_go_to_different_models(quickstart: Gateway) -> None:
+    asked = [block for block in BLOCKS if '"model": "auto"' in block]
+    answers = re.findall(r"answers `(The \w+ model answers.)`", README)
+
+    def said(command: str) -> str:
+        answer = json.loads(run(quickstart, "bash", "-c", command))
+        return str(answer["choices"][0]["message"]["content"])
+
+    assert len(set(answers)) == 2
+    assert [said(command) for command in asked] == answers
+    weighed = [command.replace("-d ", '-H "x-trunkline-cost-weight: 1" -d ') for command in asked]
+    assert {said(command) for command in weighed} == {"The small model answers."}
+
+
 @pytest.mark.criterion("R1.1")
 @pytest.mark.parametrize("sdk", ["openai", "anthropic"])
 def test_applications_get_the_answer_too(quickstart: Gateway, sdk: str) -> None:
@@ -152,7 +167,7 @@ def test_every_model_of_the_quickstart_is_listed_and_ready(client: httpx.Client)
 
     listed = [model["id"] for model in client.get("/v1/models").json()["data"]]
 
-    assert sorted(listed) == sorted({entry["model_name"] for entry in entries})
+    assert sorted(listed) == sorted({"auto", *(entry["model_name"] for entry in entries)})
     assert client.get("/health/readiness").json()["deployments"] == len(entries)
 
 
