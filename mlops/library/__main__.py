@@ -26,9 +26,16 @@ def main() -> int:
     train = commands.add_parser("train", help="train, and write result.npz and result.json")
     train.add_argument("folders", nargs="+", type=Path, help="each holds a request")
     train.add_argument("--keep", action="store_true", help="keep the library's files for decide")
-    decide = commands.add_parser("decide", help="write decisions.json beside the queries")
+    decide = commands.add_parser(
+        "decide", help="write decisions.json beside the queries; train first what isn't trained"
+    )
     decide.add_argument("queries", type=Path, help=".npz with embeddings and users")
-    decide.add_argument("folders", nargs="+", type=Path, help="of trainings with --keep")
+    decide.add_argument(
+        "folders",
+        nargs="+",
+        type=Path,
+        help="each holds a request; of trainings, those with --keep",
+    )
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     _one_thread()
@@ -36,6 +43,9 @@ def main() -> int:
         for folder in args.folders:
             _train(folder, args.keep)
     else:
+        for folder in args.folders:
+            if not (folder / "result.json").exists():
+                _train(folder, keep=True)
         _decide(args.queries, args.folders)
     return 0
 

@@ -20,11 +20,11 @@ GRAPH = "llmrouter-graph"
 
 
 def decide(folders: list[Path], embeddings: np.ndarray, users: list[str]) -> dict[str, Any]:
-    """By strategy: `models`, the names that `route_single` chose, and `seconds` that each call
+    """By folder name: `models`, the names that `route_single` chose, and `seconds` that each call
     took; for the graph router also `scaled_models`, with queries scaled as in training.
 
-    folders: of trainings that kept the library's files. users: who asks each query; empty for
-    nobody. Those whom training didn't know are an error.
+    folders: of trainings that kept the library's files. users: who asks each query, where the
+    strategy is personalized; those whom training didn't know are an error.
     """
     answers: dict[str, Any] = {}
     for folder in folders:
@@ -37,15 +37,16 @@ def decide(folders: list[Path], embeddings: np.ndarray, users: list[str]) -> dic
             if request.strategy == GRAPH:
                 _scale_as_in_training(built)
                 answer["scaled_models"], _ = _decided(built, len(embeddings), users)
-        answers[request.strategy] = answer
+        answers[folder.name] = answer
     return answers
 
 
 def _decided(built: Built, count: int, users: list[str]) -> tuple[list[str], list[float]]:
     models, seconds = [], []
+    personal = built.request.strategy == "llmrouter-personalized"
     for number in range(count):
         query: dict[str, Any] = {"query": key(number)}
-        if users:
+        if personal:
             query["user_id"] = built.request.users.index(users[number])
         start = time.perf_counter()
         answer = built.router.route_single(query)

@@ -31,15 +31,12 @@ def write(request: Request, folder: Path, suffix: str) -> Path:
     """Writes them all, and returns the YAML file's path. suffix: of the library's model file."""
     inside = folder.absolute() / SUBFOLDER
     inside.mkdir(exist_ok=True)
-    names = [request.labels[number] for number in request.order]
     described = {
-        name: _described(request, number) for name, number in zip(names, request.order, strict=True)
+        name: {} if size is None else {"size": size}
+        for name, size in zip(request.labels, request.sizes, strict=True)
     }
-    data = (
-        _personal(request, inside, names)
-        if request.strategy == "llmrouter-personalized"
-        else (_common(request, inside))
-    )
+    personal = request.strategy == "llmrouter-personalized"
+    data = _personal(request, inside) if personal else _common(request, inside)
     (inside / "llm.json").write_text(json.dumps(described), "utf-8")
     model = str(inside / f"model{suffix}")
     configuration = {
@@ -50,17 +47,12 @@ def write(request: Request, folder: Path, suffix: str) -> Path:
     }
     if request.strategy == "llmrouter-graph":
         configuration["llm_data"] = {
-            name: {"embedding": request.model_embeddings[number].tolist()}
-            for name, number in zip(names, request.order, strict=True)
+            name: {"embedding": each.tolist()}
+            for name, each in zip(request.labels, request.model_embeddings, strict=True)
         }
     path = inside / "router.yaml"
     path.write_text(yaml.safe_dump(configuration), "utf-8")
     return path
-
-
-def _described(request: Request, number: int) -> dict[str, Any]:
-    size = request.sizes[number]
-    return {} if size is None else {"size": size}
 
 
 def _common(request: Request, inside: Path) -> dict[str, str]:
@@ -76,37 +68,32 @@ def _common(request: Request, inside: Path) -> dict[str, str]:
 
 
 def _rows(request: Request) -> Iterator[dict[str, Any]]:
-    for number in range(len(request)):
-        for label in request.order:
-            performance = float(request.performance[number, label])
+    for number, measured in enumerate(request.performance):
+        for name, performance in zip(request.labels, measured, strict=True):
             if not np.isnan(performance):
                 yield {
                     "task_name": "",
                     "query": key(number),
                     "ground_truth": "",
                     "metric": "",
-                    "model_name": request.labels[label],
-                    "performance": performance,
+                    "model_name": name,
+                    "performance": float(performance),
                     "embedding_id": number,
                 }
 
 
-def _personal(request: Request, inside: Path, names: list[str]) -> dict[str, str]:
-    """`PersonalizedRouter` reads CSV, with the embedding as numpy prints it. It looks only at that
-    of a query's first row, so the others have none."""
+def _personal(request: Request, inside: Path) -> dict[str, str]:
+    """`PersonalizedRouter` reads CSV, with embeddings as numpy prints them; of a query's rows it
+    looks only at the first one's, so the others have none."""
     with (inside / "routing.csv").open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["query", "llm", "effect", "query_embedding"])
         for number, embedding in enumerate(request.embeddings):
             text = "[" + " ".join(repr(float(each)) for each in embedding) + "]"
-            for label in request.order:
-                row = [f"q{key(number)}", request.labels[label]]
-                writer.writerow([*row, float(request.performance[number, label]), text])
+            for name, performance in zip(request.labels, request.performance[number], strict=True):
+                writer.writerow([f"q{key(number)}", name, float(performance), text])
                 text = ""
-    embeddings = {
-        name: request.model_embeddings[number]
-        for name, number in zip(names, request.order, strict=True)
-    }
+    embeddings = dict(zip(request.labels, request.model_embeddings, strict=True))
     with (inside / "llm.pkl").open("wb") as file:
         pickle.dump(embeddings, file)
     return {

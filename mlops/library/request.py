@@ -19,9 +19,8 @@ class Request:
 
     strategy: its full name. hparam: LLMRouter's section of that name.
     settings: what LLMRouter has beside it. seed: of everything random.
-    labels: names. sizes: of each, as LLMRouter reads them ("7B"); None where unknown.
-    order: label numbers, in the order in which a query's rows are written: LLMRouter takes the
-        first of the best for the best.
+    labels: names, in the order of a query's rows: LLMRouter takes the first of the best for the
+        best. sizes: of each, as LLMRouter reads them ("7B"); None where unknown.
     users: names, each once. user_numbers: int[N], who asked.
     performance: float32[N, L]; NaN where it wasn't measured. embeddings: float32[N, dimension].
     model_embeddings: float32[L, dimension], of what each model is in words.
@@ -33,7 +32,6 @@ class Request:
     seed: int
     labels: tuple[str, ...]
     sizes: tuple[str | None, ...]
-    order: tuple[int, ...]
     users: tuple[str, ...]
     performance: np.ndarray
     embeddings: np.ndarray
@@ -53,7 +51,7 @@ class Request:
     @classmethod
     def read(cls, folder: Path) -> Request:
         plain = json.loads((folder / "request.json").read_text("utf-8"))
-        for name in ("labels", "sizes", "order", "users"):
+        for name in ("labels", "sizes", "users"):
             plain[name] = tuple(plain[name])
         with np.load(folder / "request.npz", allow_pickle=False) as arrays:
             return cls(**plain, **{name: arrays[name] for name in _ARRAYS})

@@ -1,7 +1,8 @@
 """Strategies that LLMRouter trains: its own trainers, in a process of their own (`mlops.library`).
 
-What the library gets wrong in its data is put right before it sees them: ties between models that
-did equally well, sizes such as "8x7B", queries that were not measured with every model.
+What the library gets wrong is put right in the data that it is given: sizes such as "8x7B", and
+queries that were not measured with every model. Of models that did equally well it takes the first
+for a query's label, which is the first in the order of the dataset's labels.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ from trunkline.routing.sizes import billions
 
 from ..dataset import Dataset
 from ..library.request import Request, Result
-from .options import HYPERPARAMETERS, SETTINGS, TIES, options
+from .options import HYPERPARAMETERS, SETTINGS, options
 from .trainer import Job, Trained
 
 MOST_USERS = 1000
@@ -33,7 +34,7 @@ CONSTANT = (*RANKINGS, "llmrouter-elo")
 def train(dataset: Dataset, job: Job, strategy: str) -> Trained:
     """Trains one of LLMRouter's strategies. Raises ValueError.
 
-    job.config: the library's hyperparameters by their names (`options.py`), and `ties`.
+    job.config: the library's hyperparameters by their names (`options.py`).
     """
     prepare(dataset, job, strategy).write(job.folder)
     if strategy in RANKINGS:
@@ -62,7 +63,6 @@ def prepare(dataset: Dataset, job: Job, strategy: str) -> Request:
     if personal:
         kept = _divisible(strategy, len(rows), len(names), chosen, job.seed)
         performance, embeddings, rows = performance[kept], embeddings[kept], rows[kept]
-    order = _order(dataset, chosen[TIES])
     return Request(
         strategy=strategy,
         hparam=_hparam(strategy, chosen, job.seed, embeddings.shape[1], len(names)),
@@ -70,7 +70,6 @@ def prepare(dataset: Dataset, job: Job, strategy: str) -> Request:
         seed=job.seed,
         labels=dataset.names,
         sizes=_sizes(dataset) if strategy in SIZED else (None,) * len(dataset.labels),
-        order=order,
         users=names,
         performance=performance.astype(np.float32),
         embeddings=embeddings.astype(np.float32),
@@ -86,7 +85,7 @@ def run(arguments: Sequence[str], python: str = sys.executable) -> None:
     """
     root = str(Path(__file__).parents[2])
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
-    environment = {**os.environ, **_REPRODUCIBLE, "PYTHONPATH": path}
+    environment = {**os.environ, **_ENVIRONMENT, "PYTHONPATH": path}
     done = subprocess.run(  # noqa: S603
         [python, "-m", "mlops.library", *arguments], env=environment, check=False
     )
@@ -94,13 +93,15 @@ def run(arguments: Sequence[str], python: str = sys.executable) -> None:
         raise ValueError(f"LLMRouter's process ended with the status {done.returncode}")
 
 
-_REPRODUCIBLE: Mapping[str, str] = {
+# One thread and one hash seed make it reproducible; importing the library then asks no network.
+_ENVIRONMENT: Mapping[str, str] = {
     "OMP_NUM_THREADS": "1",
     "OPENBLAS_NUM_THREADS": "1",
     "MKL_NUM_THREADS": "1",
     "PYTHONHASHSEED": "0",
     "CUDA_VISIBLE_DEVICES": "",
     "HF_HUB_OFFLINE": "1",
+    "LITELLM_LOCAL_MODEL_COST_MAP": "True",
 }
 
 
@@ -120,24 +121,6 @@ def _sizes(dataset: Dataset) -> tuple[str | None, ...]:
     """In billions: the library leaves "450M" out, and takes "8x7B" for 0."""
     sizes = [label.size for label in dataset.labels]
     return tuple(None if size is None else f"{billions(size):.12g}B" for size in sizes)
-
-
-def _order(dataset: Dataset, rule: str) -> tuple[int, ...]:
-    """The labels as a query's rows are written: the first of the best is the query's label."""
-    numbers = range(len(dataset.labels))
-    if rule == "library":
-        return tuple(numbers)
-    with np.errstate(invalid="ignore"):
-        sums, counts = np.nansum(dataset.performance, 0), (~np.isnan(dataset.performance)).sum(0)
-    means = np.where(counts > 0, sums / np.maximum(counts, 1), -1.0)
-
-    def place(number: int) -> tuple[float, float]:
-        label = dataset.labels[number]
-        prices = (label.input_price, label.output_price)
-        known = [price for price in prices if price is not None]
-        return -float(means[number]), sum(known) if known else float("inf")
-
-    return tuple(sorted(numbers, key=place))
 
 
 def _users(dataset: Dataset) -> tuple[tuple[str, ...], np.ndarray]:

@@ -9,11 +9,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-TIES = "ties"
-RULES = ("best", "library")
-"""Which label a query has where several models did best: the globally best of them, then the
-cheaper; or the one whose row comes first, which is what LLMRouter does."""
-
 KNN: Mapping[str, Any] = {
     "n_neighbors": 5,
     "weights": "uniform",
@@ -153,19 +148,19 @@ _SEVERAL_KINDS = frozenset({"gamma", "batch_size", "class_weight"})
 
 
 def options(strategy: str, config: Mapping[str, Any]) -> dict[str, Any]:
-    """Every hyperparameter and setting of a strategy, and `ties`, with what a job's config says.
+    """Every hyperparameter and setting of a strategy, with what a job's config says.
 
     Raises ValueError that names what is unknown or wrong.
     """
-    known = {**HYPERPARAMETERS[strategy], **SETTINGS.get(strategy, {}), TIES: RULES[0]}
+    known = {**HYPERPARAMETERS[strategy], **SETTINGS.get(strategy, {})}
     aliases = _ALIASES.get(strategy, {})
     given = {aliases.get(name, name): value for name, value in config.items()}
     unknown = [name for name in given if name not in known]
     if unknown:
         raise ValueError(
-            f"{strategy} has no hyperparameter {unknown[0]!r}; it has {', '.join(known)}"
+            f"{strategy} has no hyperparameter {unknown[0]!r}; it has {', '.join(known) or 'none'}"
         )
-    choices = {**_CHOICES.get(strategy, {}), TIES: RULES}
+    choices = _CHOICES.get(strategy, {})
     for name, value in given.items():
         if name in choices:
             if value not in choices[name]:

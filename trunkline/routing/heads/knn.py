@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .head import HeadArgs, Query
+from .network import product
 from .parameters import choice, label_numbers, whole
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class KnnHead:
 
     def _nearest(self, embedding: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """The k nearest points and their distances, nearest first; equals in their order."""
-        products = self._points @ embedding
+        products = product(self._points, embedding)
         length = float(np.sqrt(embedding @ embedding)) or 1.0
         k = self._k
         rough = products * -self._shares if self._cosine else self._squares - 2.0 * products

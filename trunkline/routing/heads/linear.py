@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .head import HeadArgs, Query
+from .network import product
 
 if TYPE_CHECKING:
     from ..bundles.reading import Bundle
@@ -30,5 +31,5 @@ class LinearHead:
 
     def scores(self, query: Query) -> np.ndarray:
         assert query.embedding is not None
-        scores: np.ndarray = self._weights @ query.embedding + self._bias
+        scores: np.ndarray = product(self._weights, query.embedding) + self._bias
         return scores

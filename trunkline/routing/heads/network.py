@@ -1,4 +1,4 @@
-"""A multilayer perceptron, as several strategies have it."""
+"""A multilayer perceptron, as several strategies have it, and the product that it is made of."""
 
 from __future__ import annotations
 
@@ -13,6 +13,16 @@ if TYPE_CHECKING:
     from ..bundles.reading import Bundle
 
 MOST_LAYERS = 64
+
+
+def product(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
+    """matrix · vector, in this thread alone.
+
+    The `@` of a matrix wakes BLAS's threads for products that take microseconds; where the other
+    cores are busy, waiting for them takes milliseconds.
+    """
+    products: np.ndarray = np.vecdot(matrix, vector)
+    return products
 
 
 def _logistic(x: np.ndarray) -> np.ndarray:
@@ -56,7 +66,7 @@ class Network:
     def __call__(self, inputs: np.ndarray) -> np.ndarray:
         """float32[outputs] of float32[dimension]."""
         for weight, bias in self._hidden:
-            inputs = self._activation(weight @ inputs + bias)
+            inputs = self._activation(product(weight, inputs) + bias)
         weight, bias = self._last
-        outputs: np.ndarray = weight @ inputs + bias
+        outputs: np.ndarray = product(weight, inputs) + bias
         return outputs

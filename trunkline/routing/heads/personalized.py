@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from .head import HeadArgs, Query
+from .network import product
 from .parameters import names
 
 if TYPE_CHECKING:
@@ -39,5 +40,5 @@ class PersonalizedHead:
     def scores(self, query: Query) -> np.ndarray:
         assert query.embedding is not None
         row = self._rows.get(query.user, self._stranger)
-        scores: np.ndarray = self._weights[row] @ query.embedding + self._bias[row]
+        scores: np.ndarray = product(self._weights[row], query.embedding) + self._bias[row]
         return scores

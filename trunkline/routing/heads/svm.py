@@ -16,6 +16,7 @@ from ...errors import BundleError
 from ..bundles.manifest import WEIGHTS
 from .head import HeadArgs, Query
 from .knn import TIE
+from .network import product
 from .parameters import choice, label_numbers, number, switch, whole
 
 if TYPE_CHECKING:
@@ -78,7 +79,7 @@ class SvmHead:
     def _decisions(self, embedding: np.ndarray) -> np.ndarray:
         """float[pairs]. A pair (i, j) sums over i's support vectors with the coefficients against
         j, which stand in row j - 1, and over j's with those against i, in row i."""
-        similar = self._kernel(self._vectors @ embedding, embedding)
+        similar = self._kernel(product(self._vectors, embedding), embedding)
         sums = np.add.reduceat(self._coefficients * similar, self._starts, axis=1)
         first, second = self._first, self._second
         decisions: np.ndarray = sums[second - 1, first] + sums[first, second] + self._intercepts
