@@ -75,7 +75,7 @@ def _train(commands: Parsers) -> None:
     parser.add_argument("--strategy", metavar="NAME")
     parser.add_argument("--data", type=Path, metavar="PATH", help="prepared folder, or rows")
     parser.add_argument("--test", type=Path, metavar="FILE", help="rows to evaluate on")
-    parser.add_argument("--output", type=Path, metavar="PATH", help="a folder, or a .tar")
+    parser.add_argument("--output", metavar="PLACE", help="a folder, a .tar, or s3://…")
     parser.add_argument("--seed", type=int)
     parser.add_argument("--version", help="of the bundle; made of the day and content without")
     parser.add_argument(
@@ -93,15 +93,15 @@ def _train(commands: Parsers) -> None:
 
 def _evaluate(commands: Parsers) -> None:
     parser = _add(commands, "evaluate", "tell what a bundle's decisions are worth")
-    parser.add_argument("bundle", type=Path, metavar="BUNDLE")
+    parser.add_argument("bundle", metavar="BUNDLE", help="a folder, a .tar, or s3://…")
     parser.add_argument("--output", type=Path, metavar="DIR", help="for JSON, Markdown and picture")
     _judging(parser)
 
 
 def _compare(commands: Parsers) -> None:
     parser = _add(commands, "compare", "exit with 0 where bundle B may replace A, with 1 if not")
-    parser.add_argument("a", type=Path, metavar="A")
-    parser.add_argument("b", type=Path, metavar="B")
+    parser.add_argument("a", metavar="A")
+    parser.add_argument("b", metavar="B")
     parser.add_argument(
         "--margin", type=float, default=0.02, help="quality that B may be worse by (0.02)"
     )
@@ -110,6 +110,9 @@ def _compare(commands: Parsers) -> None:
     )
     parser.add_argument("--level", type=_level, default=0.95, help="confidence (0.95)")
     parser.add_argument("--json", action="store_true", help="print JSON")
+    parser.add_argument(
+        "--replace", action="store_true", help="put B in A's place where it may, or there is no A"
+    )
     _judging(parser)
 
 

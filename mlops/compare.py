@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from trunkline.routing.bundles.reading import Bundle
+
 from . import frontier
 from .costs import costs
 from .dataset import Dataset
 from .load import Reading, load
+from .places import exists, write
 from .report import rounded
-from .serving import decide, load_bundle, serve
+from .serving import decide, load_bundle, load_files, serve
 
 MAY, MAY_NOT = 0, 1
 
@@ -42,24 +47,37 @@ def run(options: argparse.Namespace) -> int:
     """0: B may replace A. 1: it may not."""
     how = Reading(options.llm_data, options.embedder or "static", options.embedder_path)
     dataset = load(options.data, options.split, how)
-    choices = []
-    for path, name in ((options.a, "A"), (options.b, "B")):
-        served = serve(
-            load_bundle(path, options.public_key),
-            embedder=options.embedder,
-            folder=options.embedder_path,
-            cost_weight=options.cost_weight,
-        )
-        choices.append(decide(served, dataset, told=f"deciding by {name}").choice)
+    found_b, bundle = load_files(options.b, options.public_key)
+    b = _choice(options, bundle, dataset)
+    if options.replace and not exists(options.a):
+        print(f"{options.a}: nothing is there to compare with")
+        return _replace(options, found_b)
     terms = Terms(
         options.margin, options.cost_margin, options.level, options.resamples, options.seed
     )
-    found = compared(dataset, choices[0], choices[1], terms)
-    if options.json:
-        print(json.dumps(found, indent=2))
-    else:
-        print(_told(found))
-    return MAY if found["may_replace"] else MAY_NOT
+    a = _choice(options, load_bundle(options.a, options.public_key), dataset)
+    found = compared(dataset, a, b, terms)
+    print(json.dumps(found, indent=2) if options.json else _told(found))
+    if not found["may_replace"]:
+        return MAY_NOT
+    return _replace(options, found_b) if options.replace else MAY
+
+
+def _choice(options: argparse.Namespace, bundle: Bundle, dataset: Dataset) -> np.ndarray:
+    served = serve(
+        bundle,
+        embedder=options.embedder,
+        folder=options.embedder_path,
+        cost_weight=options.cost_weight,
+    )
+    return decide(served, dataset, told=f"deciding by {bundle.manifest.version}").choice
+
+
+def _replace(options: argparse.Namespace, found: Mapping[str, bytes]) -> int:
+    """Puts what was compared, to the byte, in the place of A."""
+    write(found, options.a)
+    print(f"{options.a}: it is {options.b} now", file=sys.stderr)
+    return MAY
 
 
 def compared(dataset: Dataset, a: np.ndarray, b: np.ndarray, terms: Terms) -> dict[str, Any]:

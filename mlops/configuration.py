@@ -7,7 +7,7 @@
     embedder: static
     output: bundles/knn.tar
 
-Paths in the file are relative to its folder.
+Paths in the file are relative to its folder; the output may be `s3://BUCKET/KEY`, too.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from trunkline.settings.strategies import LEARNED, canonical
 
 from .embedding import DEFAULT
 from .errors import MlopsError
+from .places import S3
 
 FIELDS = {
     "strategy": str,
@@ -40,11 +41,12 @@ DATA = ("train", "test", "llm_data")
 
 @dataclass(frozen=True, slots=True)
 class Training:
-    """One training, as it was asked for. train: a prepared folder, or rows; test: rows."""
+    """One training, as it was asked for. train: a prepared folder, or rows; test: rows.
+    output: a place of `places.py`."""
 
     strategy: str
     train: Path
-    output: Path
+    output: str
     test: Path | None = None
     llm_data: Path | None = None
     embedder: str = DEFAULT
@@ -104,9 +106,10 @@ def _read(path: Path) -> dict[str, Any]:
     _check(path, data, dict.fromkeys(DATA, str), "data.")
     base = path.parent
     found = content | {name: base / written for name, written in data.items()}
-    for name in ("output", "embedder_path"):
-        if name in found:
-            found[name] = base / found[name]
+    if "embedder_path" in found:
+        found["embedder_path"] = base / found["embedder_path"]
+    if not found.get("output", S3).startswith(S3):
+        found["output"] = str(base / found["output"])
     return found
 
 

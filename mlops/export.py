@@ -1,4 +1,4 @@
-"""From what was trained to a bundle on disk, which a gateway may be watching."""
+"""From what was trained to the files of a bundle, signed where there is a key."""
 
 from __future__ import annotations
 
@@ -8,12 +8,10 @@ from pathlib import Path
 from typing import Any
 
 from trunkline.errors import BundleError
-from trunkline.routing.bundles.manifest import MANIFEST
-from trunkline.routing.bundles.writing import bundle_files, tar
+from trunkline.routing.bundles.writing import bundle_files
 
 from .dataset import Dataset
 from .errors import MlopsError
-from .files import replace_file, replace_folder
 from .training.trainer import Trained
 
 SIGNING_KEY = "TRUNKLINE_BUNDLE_SIGNING_KEY"
@@ -62,14 +60,3 @@ def exported(
         )
     except BundleError as error:
         raise MlopsError(str(error)) from None
-
-
-def write(files: Mapping[str, bytes], output: Path) -> None:
-    """Puts a bundle at the output: one `.tar`, or a folder. Raises MlopsError.
-
-    A bundle that is there is replaced in one step: who reads it sees the old or the new one.
-    """
-    if output.suffix == ".tar":
-        replace_file(tar(files), output)
-    else:
-        replace_folder(files, output, marker=MANIFEST)

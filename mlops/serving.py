@@ -13,7 +13,7 @@ from tqdm import tqdm
 
 from trunkline.errors import BundleError
 from trunkline.routing.bundles.manifest import EmbedderUsed
-from trunkline.routing.bundles.reading import Bundle, Trust, read_bundle
+from trunkline.routing.bundles.reading import Bundle, Trust
 from trunkline.routing.bundles.signing import public_key
 from trunkline.routing.heads.head import Head, HeadArgs, Query
 from trunkline.routing.heads.table import head
@@ -21,6 +21,8 @@ from trunkline.routing.heads.table import head
 from .dataset import Dataset
 from .embedding import serving_embedder, used
 from .errors import MlopsError
+from .places import bundle as checked
+from .places import files
 
 if TYPE_CHECKING:
     from trunkline.routing.embedding.embedder import Embedder
@@ -49,15 +51,22 @@ class Decisions:
     seconds: np.ndarray
 
 
-def load_bundle(path: Path, keys: Sequence[str] = ()) -> Bundle:
-    """keys: public keys, one of which must have signed it, where there are any.
+def load_bundle(place: str, keys: Sequence[str] = ()) -> Bundle:
+    """The bundle in a place; see `load_files`. Raises MlopsError."""
+    return load_files(place, keys)[1]
 
-    Raises MlopsError.
+
+def load_files(place: str, keys: Sequence[str] = ()) -> tuple[dict[str, bytes], Bundle]:
+    """The files of a bundle, and what they are.
+
+    keys: public keys, one of which must have signed it, where there are any. Raises MlopsError.
     """
     try:
-        return read_bundle(path, Trust(tuple(map(public_key, keys)), LARGEST_BUNDLE))
+        trust = Trust(tuple(map(public_key, keys)), LARGEST_BUNDLE)
     except BundleError as error:
         raise MlopsError(str(error)) from None
+    found = files(place, trust)
+    return found, checked(place, found, trust)
 
 
 def serve(

@@ -22,9 +22,10 @@ from .configuration import Training, asked
 from .dataset import Dataset
 from .errors import MlopsError
 from .evaluate import evaluated
-from .export import exported, signing_key, write
+from .export import exported, signing_key
 from .load import DESCRIPTION, Reading, load, prepared_queries
 from .markdown import markdown
+from .places import write
 from .serving import serve
 from .training.trainer import Job, Trained, trainer
 
@@ -96,7 +97,7 @@ def _bundle(dataset: Dataset, trained: Trained, training: Training) -> Bundle:
     """What a gateway would read, checked as it checks."""
     files = exported(dataset, trained, training.strategy, version=training.version)
     try:
-        return parse_bundle(str(training.output), tar(files))
+        return parse_bundle(training.output, tar(files))
     except BundleError as error:
         raise MlopsError(str(error)) from None
 
