@@ -240,7 +240,7 @@ def scores(module_gateway: Gateways, tmp_path_factory: pytest.TempPathFactory) -
     """`hard` is always better, and dear."""
     files = bundles.scores_files({"easy": 0.5, "hard": 0.9}, {"easy": 0.1, "hard": 1.0})
     path = write(files, tmp_path_factory.mktemp("scores") / "bundle")
-    return module_gateway(routed(MODELS, "trunkline-scores", model_path=str(path), cost_weight=0.0))
+    return module_gateway(routed(MODELS, "trunkline-cluster", model_path=str(path)))
 
 
 def test_a_request_weighs_cost_against_quality_by_a_header(scores: Gateway) -> None:

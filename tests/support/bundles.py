@@ -11,6 +11,7 @@ import numpy as np
 from trunkline.routing.bundles.manifest import EmbedderUsed, Label, Training
 from trunkline.routing.bundles.writing import bundle_files, tar, write_folder
 from trunkline.routing.embedding.known import embedder
+from trunkline.routing.heads.features import BUCKETS, SHAPE
 
 TRAINING = Training(sha256="0" * 64, queries=2, rows=4)
 
@@ -47,6 +48,34 @@ def knn_files(texts: Mapping[str, str], **fields: Any) -> dict[str, bytes]:
         "embedder": used(),
     }
     return bundle_files(**(made | fields))
+
+
+def quality_files(quality: Mapping[str, float], price: Mapping[str, float]) -> dict[str, bytes]:
+    """A bundle of `trunkline-cluster` that expects the same of a label whatever is asked.
+
+    price: dollars per million tokens.
+    """
+    words, dimension = 1, used().dimension
+    tensors = {
+        "shape_mean": np.zeros(SHAPE, np.float32),
+        "shape_scale": np.zeros(SHAPE, np.float32),
+        "word_weights": np.zeros(BUCKETS, np.float32),
+        "word_rows": np.zeros((BUCKETS, words), np.int8),
+        "word_scales": np.zeros(BUCKETS, np.float32),
+        "centres": np.zeros((1, dimension + SHAPE + words), np.float32),
+        "cluster_quality": np.array([list(quality.values())], np.float32),
+    }
+    return bundle_files(
+        strategy="trunkline-cluster",
+        labels=[
+            Label(name=name, input_price=price[name], output_price=price[name]) for name in quality
+        ],
+        tensors=tensors,
+        parameters={"cost_weight": 0.0},
+        training=TRAINING,
+        created="2026-01-02",
+        embedder=used(),
+    )
 
 
 def write(files: Mapping[str, bytes], path: Path) -> Path:
