@@ -44,7 +44,7 @@ DEFAULTS = MappingProxyType(
         "learning_rate": 1e-3,
         "weight_decay": 1e-4,
         "strangers": 0.2,
-        "most_examples": 4096,
+        "most_examples": 2048,
         "most_users": 10_000,
         "validation": 0.1,
     }

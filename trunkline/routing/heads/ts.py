@@ -120,5 +120,5 @@ class TsHead:
 
 def _gelu(x: np.ndarray) -> np.ndarray:
     """The tanh form of Hendrycks and Gimpel (arXiv:1606.08415, section 2)."""
-    found: np.ndarray = 0.5 * x * (1 + np.tanh(GELU * (x + 0.044715 * x**3)))
+    found: np.ndarray = 0.5 * x * (1 + np.tanh(GELU * (x + 0.044715 * x * x * x)))
     return found
