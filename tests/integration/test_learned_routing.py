@@ -238,7 +238,7 @@ def test_a_decision_that_takes_too_long_is_left_and_told(gateway: Gateways, tmp_
 @pytest.fixture(scope="module")
 def scores(module_gateway: Gateways, tmp_path_factory: pytest.TempPathFactory) -> Gateway:
     """`hard` is always better, and dear."""
-    files = bundles.scores_files({"easy": 0.5, "hard": 0.9}, {"easy": 0.1, "hard": 1.0})
+    files = bundles.quality_files({"easy": 0.5, "hard": 0.9}, {"easy": 0.1, "hard": 1.0})
     path = write(files, tmp_path_factory.mktemp("scores") / "bundle")
     return module_gateway(routed(MODELS, "trunkline-cluster", model_path=str(path)))
 
