@@ -44,7 +44,6 @@ from .settings import Settings, addresses
 from .settings.learned import S3, located
 from .settings.schema import LitellmSettings
 from .settings.strategies import BUILT_IN, LEARNED
-from .store.routing_records import RoutingRecords
 from .telemetry.metrics import Metrics, build_metrics
 
 log = logging.getLogger("trunkline")
@@ -163,6 +162,8 @@ class Application:
         general = self._settings.general_settings
         if not general.routing_records:
             return None
+        from .store.routing_records import RoutingRecords  # noqa: PLC0415 - with sqlite3
+
         prices = lru_cache(maxsize=REMEMBERED)(self._prices)
 
         def cost(deployment: Deployment, call: Call) -> int | None:

@@ -13,7 +13,7 @@ from .. import json_text
 from ..deadline import Alarms
 from ..errors import InvalidRequest
 from ..gateway import Gateway
-from ..store.routing_records import Feedback
+from ..store.rows import Feedback
 from ..telemetry import logs
 from .access import required
 from .http import read_body

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from .. import json_text
 from ..call import Attempt, Call, Deployment
-from ..store.routing_records import Feedback, RoutingRecord, RoutingRecords
+from ..store.rows import Feedback, RoutingRecord
 from .learned import Learned
 from .query import query_of, user_of
+
+if TYPE_CHECKING:
+    from ..store.routing_records import RoutingRecords
 
 Cost = Callable[[Deployment, Call], int | None]
 """Nano-dollars of what a call used on a deployment; None where no price is known."""

@@ -17,8 +17,10 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from pathlib import Path
+
+from .rows import Feedback, RoutingRecord, Row
 
 log = logging.getLogger("trunkline.store")
 
@@ -63,48 +65,6 @@ CREATE TABLE IF NOT EXISTS feedback (
 ) WITHOUT ROWID;
 """
 
-
-@dataclass(frozen=True, slots=True)
-class RoutingRecord:
-    """A call that a learned strategy routed.
-
-    at: when it ended, ISO 8601 UTC. query_text: where content is captured; else None.
-    embedding: float16 of the query, little-endian. model: the label that answered.
-    scores: JSON object of labels and scores. cost_nano: nano-dollars; None where no price is known.
-    status: "ok", or the kind of the failure.
-    """
-
-    call_id: str
-    at: str
-    strategy: str
-    bundle: str
-    query_text: str | None
-    embedding: bytes | None
-    embedder_sha256: str | None
-    user_id: str
-    model: str
-    deployment: str
-    group_name: str
-    scores: str
-    input_tokens: int | None
-    output_tokens: int | None
-    cost_nano: int | None
-    latency_ms: float
-    status: str
-
-
-@dataclass(frozen=True, slots=True)
-class Feedback:
-    """What somebody thinks of an answer. score: from 0 to 1. source: who says so."""
-
-    call_id: str
-    at: str
-    score: float
-    comment: str
-    source: str
-
-
-Row = RoutingRecord | Feedback
 
 _INTO: dict[type[Row], str] = {
     RoutingRecord: "INSERT OR REPLACE INTO routing_records"
