@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable
 from functools import lru_cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import aiohttp
 
@@ -23,10 +24,7 @@ from .call import Call, Deployment
 from .deadline import Alarms
 from .gateway import Gateway, Serving
 from .ledger.prices import Prices
-from .live.bundles import copies_folder, share, watch_bundle
-from .live.snapshot import Snapshot, build_snapshot
-from .live.steps import Steps
-from .live.watch import Watch
+from .live.snapshot import build_snapshot
 from .operations import OPERATIONS
 from .providers.affinity import Accounts
 from .providers.direct import DirectLane, target_of
@@ -35,16 +33,19 @@ from .providers.litellm_lane import LitellmLane
 from .providers.mock_lane import MockLane, is_mock
 from .providers.secrets import secrets_of
 from .routing.health import Health
-from .routing.learned import Learned
-from .routing.loading import Loaded, Loader, check
-from .routing.recording import Recorder
 from .routing.router import REMEMBERED, build_router
-from .routing.workflows.workflow import build_workflows
 from .settings import Settings, addresses
-from .settings.learned import S3, located
+from .settings.learned import located
 from .settings.schema import LitellmSettings
 from .settings.strategies import BUILT_IN, LEARNED
 from .telemetry.metrics import Metrics, build_metrics
+
+if TYPE_CHECKING:
+    from .learning import Routing
+    from .live.watch import Watch
+    from .routing.learned import Learned
+    from .routing.loading import Loaded
+    from .routing.recording import Recorder
 
 log = logging.getLogger("trunkline")
 
@@ -56,7 +57,7 @@ class Application:
     """The gateway as an ASGI application, for one process.
 
     once_started: awaited when the server has been told that the gateway is ready.
-    shared: see `live.bundles.share`; a folder of its own without, for a process that is alone.
+    shared: see `learning.share`; a folder of its own without, for a process that is alone.
     """
 
     def __init__(
@@ -128,7 +129,7 @@ class Application:
             lanes=Lanes(direct=direct, litellm=self._litellm, mock=MockLane()),
             accounts=Accounts(snapshot.deployments),
             metrics=metrics,
-            workflows=build_workflows(settings, router, metrics, CHAT),
+            workflows=self._routing.workflows(router, metrics, CHAT) if self._routing else None,
             recorder=self._recorder,
             heartbeat=settings.general_settings.stream_heartbeat_seconds,
         )
@@ -147,6 +148,8 @@ class Application:
         """The learned strategy in force; None under a built-in one."""
         if self._settings.router_settings.learned is None:
             return None
+        from .learning import Routing, share  # noqa: PLC0415 - only where something was learned
+
         if self._shared is None:
             self._own = share()
             self._shared = Path(self._own.name)
@@ -162,6 +165,7 @@ class Application:
         general = self._settings.general_settings
         if not general.routing_records:
             return None
+        from .routing.recording import Recorder  # noqa: PLC0415
         from .store.routing_records import RoutingRecords  # noqa: PLC0415 - with sqlite3
 
         prices = lru_cache(maxsize=REMEMBERED)(self._prices)
@@ -186,77 +190,6 @@ class Application:
             await self._session.close()
         await self._litellm.close()
         log.info("stopped")
-
-
-async def try_bundle(settings: Settings) -> None:
-    """Loads and tries what the learned strategy decides by, if one is configured.
-
-    Raises BundleError.
-    """
-    if settings.router_settings.learned is not None:
-        with share() as shared:
-            routing = Routing(settings, build_snapshot(settings, version=1), Path(shared))
-            await routing.load(Metrics())
-
-
-class Routing:
-    """The learned strategy of a configuration, from its bundle to what watches it.
-
-    watch: what watches the bundle; None where there is none.
-    """
-
-    def __init__(self, settings: Settings, snapshot: Snapshot, shared: Path) -> None:
-        """shared: see `live.bundles.share`. Raises BundleError."""
-        args = settings.router_settings.learned
-        assert args is not None
-        self.watch: Watch[Loaded] | None = None
-        self._args = args
-        self._loader = Loader.of(settings, snapshot.models)
-        self._shared = shared
-        self._learned: Learned | None = None
-
-    async def load(self, metrics: Metrics) -> Learned:
-        """What decides. Raises BundleError."""
-        self.watch = self._watch(metrics)
-        if self.watch is None:
-            loaded = self._loader.load(None)
-            check(loaded)
-        else:
-            loaded = await self.watch.load()
-        self._learned = Learned(
-            loaded,
-            self._loader.deployments,
-            virtual_model=self._args.virtual_model,
-            timeout=self._args.timeout_ms / 1000,
-            metrics=metrics,
-        )
-        return self._learned
-
-    def _watch(self, metrics: Metrics) -> Watch[Loaded] | None:
-        args, loader = self._args, self._loader
-        remote = args.bucket_and_key
-        if not (remote or args.model_path):
-            return None
-        return watch_bundle(
-            "bundle",
-            S3 + "/".join(remote) if remote else str(located(loader.base, args.model_path)),
-            Steps(loader.load, check, self._swap, lambda loaded: loaded.version),
-            shared=self._shared,
-            copies=copies_folder(os.environ),
-            size_limit=loader.trust.size_limit,
-            interval=args.reload_interval if args.hot_reload else None,
-            metrics=metrics,
-        )
-
-    def _swap(self, loaded: Loaded) -> None:
-        if self._learned is not None:
-            self._learned.swap(loaded)
-
-    async def stop(self) -> None:
-        if self.watch is not None:
-            await self.watch.stop()
-        if self._learned is not None:
-            self._learned.close()
 
 
 def _session(settings: Settings) -> aiohttp.ClientSession:

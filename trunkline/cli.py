@@ -89,7 +89,7 @@ def _check_bundle(settings: Settings) -> None:
     if settings.router_settings.learned is None:
         return
 
-    from .app import try_bundle  # noqa: PLC0415 - only where a bundle has to be loaded
+    from .learning import try_bundle  # noqa: PLC0415 - only where a bundle has to be loaded
 
     try:
         asyncio.run(try_bundle(settings))

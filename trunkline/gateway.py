@@ -14,7 +14,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from .access.identity import Authenticator, Principal
 from .call import Answer, Attempt, Call, Deployment, StandIn, Timeouts
@@ -25,10 +25,12 @@ from .providers.affinity import Accounts
 from .providers.lanes import Lanes
 from .routing.fallbacks import Substitutes
 from .routing.policy import RoutingPolicy
-from .routing.recording import Recorder
 from .routing.router import Router
-from .routing.workflows.workflow import Workflows
 from .telemetry.metrics import Metrics
+
+if TYPE_CHECKING:
+    from .routing.recording import Recorder
+    from .routing.workflows.workflow import Workflows
 
 log = logging.getLogger("trunkline.gateway")
 

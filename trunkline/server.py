@@ -10,6 +10,7 @@ import os
 import resource
 import signal
 import sys
+import tempfile
 import time
 from collections import deque
 from collections.abc import Iterable
@@ -23,7 +24,6 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from .app import Application, announce
-from .live import bundles
 from .settings import Settings
 from .telemetry import logs, metrics
 
@@ -90,15 +90,17 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
     # Workers share the memory of what is imported by now, as long as no collection touches it.
     gc.freeze()
     counts = metrics.share(settings.litellm_settings) if workers > 1 else None
-    shared = bundles.share()
+    shared = _shared(settings)
+    path = Path(shared.name) if shared is not None else None
     try:
-        server.serve(target_loader=partial(_load, settings, Path(shared.name)))
+        server.serve(target_loader=partial(_load, settings, path))
     except SystemExit:
         # A worker that the same signal ended, before it had a group of its own, is no failure.
         if not server.interrupt_signal:
             raise
     finally:
-        shared.cleanup()
+        if shared is not None:
+            shared.cleanup()
         if counts is not None:
             counts.cleanup()
 
@@ -146,7 +148,16 @@ class _Respawns(dict[int, float]):
         """Remembers them: a loop shows over several of the server's rounds."""
 
 
-def _load(settings: Settings, shared: Path, target: str) -> Any:
+def _shared(settings: Settings) -> tempfile.TemporaryDirectory[str] | None:
+    """The folder by which all processes watch what was learned; None where nothing was."""
+    if settings.router_settings.learned is None:
+        return None
+    from .learning import share  # noqa: PLC0415 - only where something was learned
+
+    return share()
+
+
+def _load(settings: Settings, shared: Path | None, target: str) -> Any:
     application = Application(settings, once_started=_let_signals_in, shared=shared)
     _configure_logs(settings, application.secrets())
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)

@@ -16,8 +16,7 @@ from tests.support.watching import INTERVAL, House, Source
 from trunkline.errors import BundleError
 from trunkline.live.clock import LONGEST_WAIT_SECONDS
 from trunkline.live.sources import SourceError, Unfit
-from trunkline.live.status import Result
-from trunkline.live.watch import NoPrevious
+from trunkline.live.status import NoPrevious, Result
 
 
 @pytest.fixture

@@ -6,17 +6,19 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Depends, Response
 
 from ..errors import BundleError, GatewayError, NotFound
 from ..gateway import Gateway
-from ..live.status import Outcome, Result, Status
-from ..live.watch import NoPrevious, Watch
+from ..live.status import NoPrevious, Outcome, Result, Status
 from .access import required
 
-Watches = Sequence[Watch[Any]]
+if TYPE_CHECKING:
+    from ..live.watch import Watch
+
+    Watches = Sequence[Watch[Any]]
 
 _STATUS = {Result.REFUSED: 422, Result.UNREACHABLE: 503}
 """What a check is answered with that didn't end well; of several the first of these."""

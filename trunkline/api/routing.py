@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from fastapi import APIRouter, Depends, Request
 
@@ -12,12 +12,14 @@ from ..deadline import Alarms
 from ..errors import NotFound
 from ..gateway import Gateway
 from ..operations import OPERATIONS
-from ..routing.learned import Learned as Strategy
 from ..routing.router import Explanation
 from ..settings.strategies import BUILT_IN, LEARNED, Learned, aliases
 from .access import required
 from .http import header_map, read_body
 from .requests import read_call
+
+if TYPE_CHECKING:
+    from ..routing.learned import Learned as Strategy
 
 CHAT = next(operation for operation in OPERATIONS if operation.name == "chat")
 

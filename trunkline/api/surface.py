@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 from fastapi import FastAPI, Request
@@ -19,7 +19,6 @@ from ..call import Wire
 from ..deadline import Alarms
 from ..errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound, internal_error
 from ..gateway import Gateway
-from ..live.watch import Watch
 from ..operations import OPERATIONS
 from . import (
     about,
@@ -46,6 +45,9 @@ from .realtime import Realtime
 from .realtime_http import RealtimeHttp
 from .routes import RouteTable
 from .sockets import refuse
+
+if TYPE_CHECKING:
+    from ..live.watch import Watch
 
 log = logging.getLogger("trunkline.api")
 

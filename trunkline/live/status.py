@@ -9,6 +9,10 @@ from typing import Self
 from .record import Record
 
 
+class NoPrevious(Exception):
+    """There is no version to go back to."""
+
+
 class Result(StrEnum):
     RELOADED = "reloaded"
     UNCHANGED = "unchanged"

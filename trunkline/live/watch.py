@@ -23,7 +23,7 @@ from .clock import Clock
 from .last_good import LastGood
 from .record import Record, Version
 from .sources import Fetched, Source, SourceError, Unfit
-from .status import Outcome, Result, Status
+from .status import NoPrevious, Outcome, Result, Status
 from .steps import Steps
 from .threads import in_thread
 from .versions import Versions
@@ -38,10 +38,6 @@ TURN_SECONDS = 0.05
 """Between attempts to have the lock."""
 FAULT = "fault"
 """What the watch's own faults are counted as, beside the results."""
-
-
-class NoPrevious(Exception):
-    """There is no version to go back to."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,7 +15,6 @@ from ..settings.learned import LearnedArgs, located
 from ..settings.strategies import LEARNED
 from .bundles.manifest import Manifest, Training
 from .bundles.reading import Bundle, Trust, read_bundle
-from .bundles.signing import public_key
 from .bundles.weights import Weights
 from .candidates_file import Described, read_candidates
 from .embedding.embedder import Embedder, EmbedderError
@@ -87,7 +86,9 @@ class Loader:
     @classmethod
     def of(cls, settings: Settings, deployments: Iterable[Deployment]) -> Loader:
         """Raises BundleError for a key or a candidates file that can't be used."""
-        from .heads.table import head  # noqa: PLC0415 - numpy loads where it is needed
+        # numpy and cryptography load where they are needed.
+        from .bundles.signing import public_key  # noqa: PLC0415
+        from .heads.table import head  # noqa: PLC0415
 
         general, args = settings.general_settings, settings.router_settings.learned
         assert args is not None

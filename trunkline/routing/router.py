@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain
 from random import Random
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 from ..call import Call, Decision, Deployment, Usage
 from ..errors import ErrorKind, GatewayError, NoDeployment, ProviderError
@@ -18,13 +18,15 @@ from .candidate import Candidate, Facts, candidate
 from .cooldowns import CooldownRules
 from .health import Cooldown, Health
 from .labels import by_label, label_of
-from .learned import Learned
 from .manner import Manner, below_learned, by_group, general
 from .places import hand_on, redeem, wait_for_place
 from .policy import RoutingPolicy
 from .pool import Excluded, Pool, of_best_model, preferred
 from .strategies import Strategy
 from .told import tell
+
+if TYPE_CHECKING:
+    from .learned import Learned
 
 log = logging.getLogger("trunkline.routing")
 
