@@ -24,7 +24,7 @@ Command = Callable[[argparse.Namespace], int]
 
 def main(arguments: Sequence[str] | None = None) -> NoReturn:
     """Runs a command and exits: 0 done, 1 `compare` says no, 2 it can't be carried out."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     for library in ("OMP", "OPENBLAS", "MKL"):
         # Sums come out the same, to the last bit, only where one thread makes them.
         os.environ.setdefault(f"{library}_NUM_THREADS", "1")
@@ -48,14 +48,15 @@ def _command(module: str) -> Command:
         ) from None
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """Of all commands."""
+    made = argparse.ArgumentParser(
         prog="trunkline-mlops", description="Trains and evaluates routing models."
     )
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    commands = made.add_subparsers(required=True, metavar="COMMAND")
     for add in (_collect, _prepare, _train, _evaluate, _compare, _embedder):
         add(commands)
-    return parser
+    return made
 
 
 def _prepare(commands: Parsers) -> None:
