@@ -23,7 +23,8 @@ def configured(
 ) -> dict[str, Any]:
     """The defaults with what the configuration says instead.
 
-    A number may stand where the default is "auto", a whole one where it is whole; none is negative.
+    A number from 0 may stand where the default is one or "auto", a whole one from 1 where it is
+    whole.
 
     Raises ValueError for an unknown name or a wrong value.
     """
@@ -79,7 +80,7 @@ def _fits(value: Any, default: Any) -> tuple[bool, str]:
     if value == default:
         return True, ""
     whole = isinstance(default, int)
-    kinds = int if whole else (int, float)
-    number = isinstance(value, kinds) and not isinstance(value, bool) and 0 <= value < 1e9
+    kinds, least = (int, 1) if whole else ((int, float), 0)
+    number = isinstance(value, kinds) and not isinstance(value, bool) and least <= value < 1e9
     kind = "a whole number" if whole else "a number"
-    return number, f"{kind} from 0" + (f" or {AUTO!r}" if default == AUTO else "")
+    return number, f"{kind} from {least}" + (f" or {AUTO!r}" if default == AUTO else "")

@@ -6,11 +6,14 @@ from collections.abc import Sequence
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from scipy.sparse.linalg import svds
 
 from trunkline.routing.heads.features import BUCKETS, Features, read, shape, words
 
 WORD_AXES = 128
+SPARE_AXES, ITERATIONS = 32, 6
+LEAST_OF_LARGEST = 1e-6
+"""Singular values below this share of the largest are rounding errors, and their axes arbitrary."""
+
 MOST_SHAPED = 20_000
 """Queries that shape the features; of more, as many at even distances count."""
 
@@ -55,11 +58,20 @@ def _projection(found: Sequence[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
         (weights[places] / np.repeat(lengths, counts), places, np.append(0, np.cumsum(counts))),
         shape=(len(found), BUCKETS),
     )
-    rows = np.zeros((BUCKETS, WORD_AXES))
-    axes = min(WORD_AXES, len(found) - 1, int((seen > 0).sum()) - 1)
-    if axes > 0:
-        start = np.full(min(documents.shape), 1.0)
-        _, _, axes_found = svds(documents, k=axes, v0=start)
-        signs = np.sign(axes_found[np.arange(axes), np.abs(axes_found).argmax(axis=1)])
-        rows[:, :axes] = (axes_found * signs[:, None]).T
-    return weights, rows
+    return weights, _principal_axes(documents)
+
+
+def _principal_axes(documents: csr_matrix) -> np.ndarray:
+    """float[BUCKETS, WORD_AXES], right singular vectors; zeros for those beyond the rank.
+
+    By randomised subspace iteration (Halko, Martinsson & Tropp 2011, algorithm 4.4), which, unlike
+    ARPACK, gives the same axes every time.
+    """
+    basis = np.random.default_rng(0).standard_normal((BUCKETS, WORD_AXES + SPARE_AXES))
+    for _ in range(ITERATIONS):
+        basis, _ = np.linalg.qr(documents.T @ (documents @ basis))
+    _, sizes, vectors = np.linalg.svd(documents @ basis, full_matrices=False)
+    kept = min(int((sizes > LEAST_OF_LARGEST * sizes[0]).sum()), WORD_AXES)
+    axes = basis @ vectors[:kept].T
+    axes *= np.sign(axes[np.abs(axes).argmax(axis=0), np.arange(kept)])
+    return np.pad(axes, ((0, 0), (0, WORD_AXES - kept)))

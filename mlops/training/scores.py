@@ -52,6 +52,8 @@ others are those of `NetworkOptions`."""
 def train(dataset: Dataset, job: Job) -> Trained:
     """Needs 10 queries and 2 labels. Raises ValueError as `Trainer` says."""
     options = configured(STRATEGY, job.config, DEFAULTS, {"model": MODELS})
+    if options["dropout"] >= 1:
+        raise ValueError(f"{STRATEGY}: dropout must be below 1, not {options['dropout']!r}")
     check_dataset(STRATEGY, dataset, options["cost_weight"])
     shaping = shaped(dataset.queries)
     features = computed(shaping, dataset.queries, dataset.embeddings)
