@@ -36,14 +36,14 @@ VERBS = ("explain", "describe", "discuss", "summarise", "compare", "list", "revi
 TRAINED, HELD_OUT = 400, 500
 CONFIGS = {
     "routerdc": {
-        "training_steps": 200,
-        "eval_steps": 50,
+        "training_steps": 120,
+        "eval_steps": 40,
         "batch_size": 32,
         "learning_rate": 3e-3,
         "max_tokens": 32,
     },
     "causallm": {
-        "num_epochs": 12,
+        "num_epochs": 9,
         "batch_size": 16,
         "gradient_accumulation_steps": 1,
         "learning_rate": 5e-3,

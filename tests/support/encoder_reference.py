@@ -57,7 +57,7 @@ def answers(folder, queries):
         sys.modules["vllm"].LLM, sys.modules["vllm"].SamplingParams = LLM, SamplingParams
         from mlops.library.train_causallm import build
 
-        request["hparam"]["max_new_tokens"] = 6
+        request["hparam"]["max_new_tokens"] = 5
         router = build(inside, request, request["queries"])
     names = [router.route_single({"query": query})["model_name"] for query in queries]
     texts = router.vllm_model.texts if request["strategy"] == "causallm" else [""] * len(names)

@@ -21,7 +21,6 @@ from transformers import (
 
 SMALL = {
     "hidden_size": 32,
-    "num_hidden_layers": 2,
     "num_attention_heads": 1,
     "intermediate_size": 64,
     "max_position_embeddings": 512,
@@ -44,6 +43,7 @@ def encoder(folder: Path, texts: list[str]) -> Path:
     PreTrainedTokenizerFast(tokenizer_object=tokenizer, **named).save_pretrained(folder)
     config = DebertaV2Config(
         **SMALL,
+        num_hidden_layers=1,
         vocab_size=tokenizer.get_vocab_size(),
         relative_attention=True,
         position_buckets=16,
@@ -77,7 +77,11 @@ def causal_lm(folder: Path, texts: list[str]) -> Path:
         tokenizer_object=tokenizer, bos_token="<s>", eos_token="</s>"
     ).save_pretrained(folder)
     config = LlamaConfig(
-        **SMALL, vocab_size=tokenizer.get_vocab_size(), bos_token_id=0, eos_token_id=1
+        **SMALL,
+        num_hidden_layers=2,
+        vocab_size=tokenizer.get_vocab_size(),
+        bos_token_id=0,
+        eos_token_id=1,
     )
     LlamaForCausalLM(config).save_pretrained(folder)
     return folder
