@@ -17,18 +17,18 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import drawing, figures, report
+from . import drawing, figures, report, routers
 from .contenders import CONTENDERS, running_upstream, write_lane_config
 from .figures import Figures
 from .installation import BUILD, install, machine, versions
 from .load import Client
 from .measures import QUICK, Bench, Plan
-from .processes import BenchError, foreign_load
+from .processes import BenchError, Server, foreign_load
 
 RESULTS = Path(__file__).with_name("results")
 QUIET = 0.05
 """The share of the machine that others may use without being mentioned."""
-MEASURES = ("start", "throughput", "streaming", "memory")
+MEASURES = ("start", "throughput", "streaming", "memory", "routing")
 
 
 def main() -> int:
@@ -77,12 +77,16 @@ def _measure(options: argparse.Namespace) -> Figures:
         Client(upstream, {}).wait_for_answer()
         bench = Bench(plan, [CONTENDERS[name] for name in names], upstream, say)
         _carry_out(bench, options.measure)
+        routing = _routing(options, upstream, say)
+    found = figures.of(bench)
+    found["ratios"] += figures.routing_ratios(routing)
     return {
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
         "busy_before": busy,
         "versions": versions(set(names)),
-        **figures.of(bench),
+        **found,
+        **({"routing": routing} if routing else {}),
     }
 
 
@@ -95,11 +99,24 @@ def _carry_out(bench: Bench, wanted: list[str]) -> None:
         bench.memory()
 
 
+def _routing(options: argparse.Namespace, upstream: Server, say: Callable[[str], None]) -> Figures:
+    """The figures of routers; none where they aren't asked for."""
+    if "routing" not in options.measure:
+        return {}
+    quick = options.quick
+    return routers.measure(
+        upstream, say, rounds=1 if quick else 7, seconds=3.0, splits=1 if quick else 5
+    )
+
+
 def _write(found: Figures, folder: Path) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "results.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     (folder / "results.md").write_text(report.markdown(found))
     (folder / "results.svg").write_text(drawing.draw(found))
+    picture = routers.picture()
+    if "routing" in found and picture.exists():
+        (folder / "frontier.svg").write_bytes(picture.read_bytes())
 
 
 def _parser() -> argparse.ArgumentParser:

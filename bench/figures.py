@@ -5,7 +5,7 @@ Everything here is plain JSON data, so that tables and pictures can be made anew
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any
@@ -187,3 +187,83 @@ def _verdict(reached: float, must: float, aim: float, *, at_least: bool) -> str:
         return reached >= bound if at_least else reached <= bound
 
     return "aim" if holds(aim) else "must" if holds(must) else "missed"
+
+
+# Routing
+
+_TIMED_LOOSELY = frozenset({"llmrouter-knn", "llmrouter-svm"})
+"""Strategies whose decisions go over all training queries."""
+
+
+def routing_ratios(routing: Figures) -> list[Figures]:
+    """What is promised of routers and what is reached; nothing where they weren't measured."""
+    return [*_quality_ratios(routing), *_time_ratios(routing)] if routing else []
+
+
+def _quality_ratios(routing: Figures) -> Iterator[Figures]:
+    quality = routing["quality"]
+    ours = quality["trunkline-scores"]
+    single = ours["baselines"]["best_single"]["quality"]
+    yield _share(
+        "trunkline-scores: cost at the best single model's quality, of its cost",
+        ours["cost_at_best_single_quality"],
+        must=0.75,
+        aim=0.5,
+        at_least=False,
+    )
+    stock = [
+        report["router"]["quality"]["value"]
+        for name, report in quality.items()
+        if name.startswith("llmrouter-")
+    ]
+    yield _plain(
+        "trunkline-scores: quality at no more than the best single model's cost",
+        ours["quality_at_best_single_cost"],
+        must=max(single, *stock),
+        aim=single + 0.03,
+    )
+    yield _plain("RouteLLM MMLU: APGR, median of splits", routing["pairs"]["apgr"], 0.66, 0.72)
+
+
+def _time_ratios(routing: Figures) -> Iterator[Figures]:
+    for name, times in routing["decisions"]["strategies"].items():
+        loosely = name in _TIMED_LOOSELY
+        yield _plain(
+            f"{name}: decision of 60 tokens, p99 in ms",
+            times["p99_us"] / 1e3,
+            must=2.0 if loosely else 1.0,
+            aim=0.3,
+            at_least=False,
+        )
+        theirs = routing["library"].get(name)
+        if theirs:
+            yield _plain(
+                f"{name}: LLMRouter's route_single, in decisions of ours",
+                theirs / times["p50_us"],
+                must=20,
+                aim=200,
+            )
+    added = routing["decisions"]["strategies"]["trunkline-scores"]["added_mib"]
+    yield _plain("trunkline-scores: MiB that the bundle adds", added, 5, 5, at_least=False)
+    yield _plain(
+        "Throughput of auto : one model, direct lane", routing["throughput"]["ratio"], 0.8, 0.95
+    )
+
+
+def _plain(
+    figure: str, reached: float, must: float, aim: float, *, at_least: bool = True
+) -> Figures:
+    return {
+        "figure": figure,
+        "must": must,
+        "aim": aim,
+        "reached": reached,
+        "at_least": at_least,
+        "share": False,
+        "plain": True,
+        "verdict": _verdict(reached, must, aim, at_least=at_least),
+    }
+
+
+def _share(figure: str, reached: float, *, must: float, aim: float, at_least: bool) -> Figures:
+    return _plain(figure, reached, must, aim, at_least=at_least) | {"share": True, "plain": False}

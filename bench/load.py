@@ -7,7 +7,7 @@ import json
 import re
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -31,6 +31,20 @@ function done(summary, latency, requests)
     '"failed":%d}\\n', summary.requests, summary.duration, latency:percentile(50),
     latency:percentile(90), latency:percentile(99), latency.max,
     errors.connect + errors.read + errors.write + errors.status + errors.timeout))
+end
+"""
+
+
+IN_TURN = """
+local requests, number = {}, 0
+function init(args)
+  for line in io.lines(path) do
+    requests[#requests + 1] = wrk.format(nil, nil, nil, line)
+  end
+end
+function request()
+  number = number % #requests + 1
+  return requests[number]
 end
 """
 
@@ -61,10 +75,22 @@ class Load:
 class Client:
     """A client of one running server: knows what to send to it."""
 
-    def __init__(self, server: Server, headers: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        server: Server,
+        headers: Mapping[str, str],
+        *,
+        name: str = "",
+        bodies: Sequence[bytes] = (),
+    ) -> None:
+        """bodies: what is sent, one after the other and again from the first; else one question.
+
+        name: what tells this client's script from that of another of the same server.
+        """
         self.server = server
         self.headers = dict(headers)
-        self._script = self._write_script()
+        self._body = bodies[0] if bodies else question()
+        self._script = self._write_script(name or server.name, bodies)
 
     def load(self, connections: int, seconds: float) -> Load:
         """Sends requests over that many connections. Raises BenchError when any fails."""
@@ -116,7 +142,7 @@ class Client:
 
         Raises BenchError when it ends, stays silent, or goes on refusing once it listens.
         """
-        body = question()
+        body = self._body
         deadline = time.perf_counter() + LONGEST_START
         refusal = ""
         while time.perf_counter() < deadline:
@@ -135,10 +161,14 @@ class Client:
         last = f"{refusal or 'it does not listen'}\n{self.server.last_words()}"
         raise BenchError(f"{self.server.name} does not answer: {last}")
 
-    def _write_script(self) -> Path:
+    def _write_script(self, name: str, bodies: Sequence[bytes]) -> Path:
         lines = ['wrk.method = "POST"', f"wrk.body = {_lua(question())}"]
-        lines += [f'wrk.headers["{name}"] = "{value}"' for name, value in self.headers.items()]
-        path = BUILD / f"load-{self.server.name}.lua"
+        lines += [f'wrk.headers["{field}"] = "{value}"' for field, value in self.headers.items()]
+        if bodies:
+            path = BUILD / f"load-{name}.txt"
+            path.write_bytes(b"\n".join(bodies))
+            lines += [f"local path = {_lua(str(path).encode())}", IN_TURN]
+        path = BUILD / f"load-{name}.lua"
         path.write_text("\n".join(lines) + REPORT)
         return path
 

@@ -48,6 +48,8 @@ def _report(figures: Figures) -> Iterator[str]:
     yield ""
     yield "![The same figures drawn](results.svg)"
     yield ""
+    if "routing" in figures:
+        yield from _routing(figures["routing"])
     yield "## Conditions"
     yield ""
     notes = (*NOTES, *_upstream_note(figures), _quiet_note(figures))
@@ -56,6 +58,41 @@ def _report(figures: Figures) -> Iterator[str]:
     yield "| | version |"
     yield "|---|---|"
     yield from (f"| {name} | {version} |" for name, version in figures["versions"].items())
+
+
+def _routing(routing: Figures) -> Iterator[str]:
+    """Routers: what their decisions are worth on held-out queries, and how long they take."""
+    yield "## Routers"
+    yield ""
+    yield "| | quality | cost | of the best single model's cost | p50 / p99, µs | LLMRouter, µs |"
+    yield "|---|--:|--:|--:|--:|--:|"
+    times, theirs = routing["decisions"]["strategies"], routing["library"]
+    for name, report in routing["quality"].items():
+        router, timed = report["router"], times.get(name)
+        cells = [
+            f"{router['quality']['value']:.3f}",
+            f"{router['cost']['value']:.2f}",
+            f"{router['cost_of_best_single']:.0%}",
+            f"{timed['p50_us']:.0f} / {timed['p99_us']:.0f}" if timed else "–",
+            f"{theirs[name]:,.0f}" if name in theirs else "–",
+        ]
+        yield f"| {name} | {' | '.join(cells)} |"
+    simple = routing["quality"]["trunkline-scores"]["baselines"]
+    for name, one in simple.items():
+        cost = one["cost"] / simple["best_single"]["cost"]
+        cells = [f"{one['quality']:.3f}", f"{one['cost']:.2f}", f"{cost:.0%}", "–", "–"]
+        yield f"| {name.replace('_', ' ')} | {' | '.join(cells)} |"
+    yield ""
+    pairs, through = routing["pairs"], routing["throughput"]
+    yield (
+        f"Held-out queries: 812, cost in dollars per million tokens. RouteLLM's MMLU answers,"
+        f" medians of {len(pairs['splits'])} splits: APGR {pairs['apgr']:.3f}, CPT(50%)"
+        f" {pairs['cpt_50%']:.0%}, CPT(80%) {pairs['cpt_80%']:.0%}. `auto` answers"
+        f" {through['auto']:,.0f} requests/s, one model {through['fixed']:,.0f}."
+    )
+    yield ""
+    yield "![Quality against cost](frontier.svg)"
+    yield ""
 
 
 def ratio_table(figures: Figures) -> Iterator[str]:
@@ -69,7 +106,9 @@ def ratio_table(figures: Figures) -> Iterator[str]:
 
 
 def ratio(entry: Figures, value: float) -> str:
-    """A ratio as one writes it: 70 : 1, 0.6, 1 : 8, or per cent."""
+    """A ratio as one writes it: 70 : 1, 0.6, 1 : 8, or per cent; or a figure as it is."""
+    if entry.get("plain"):
+        return f"{value:.3g}"
     if entry["share"]:
         return f"{value * 100:.2g}%"
     if entry["at_least"]:

@@ -1,0 +1,99 @@
+"""How long decisions take inside the gateway, and what memory a loaded bundle adds.
+
+`python -m bench.decisions QUERIES BUNDLE…` prints JSON; QUERIES is JSONL with a `query` a line.
+Timed is what the gateway runs for a call: tokenise, embed, score, rank. The memory of earlier
+embeddings is left out, so that every query is new to it.
+"""
+
+from __future__ import annotations
+
+import gc
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import quantiles
+from typing import Any
+
+TOKENS = 60
+ROUNDS = 8
+MEMORY = "/proc/self/smaps_rollup"
+MIB = 1024
+
+
+def main(queries: Path, bundles: list[Path]) -> dict[str, Any]:
+    from tokenizers import Tokenizer
+
+    from trunkline.routing.bundles.reading import read_bundle
+    from trunkline.routing.embedding.known import embedder
+    from trunkline.routing.embedding.static import DATA
+    from trunkline.routing.heads.head import HeadArgs
+    from trunkline.routing.heads.table import head
+
+    static = embedder("static", None)
+    tokenizer = Tokenizer.from_file(str(DATA / "tokenizer.json"))
+    texts = [cut for text in _texts(queries) if (cut := _cut(tokenizer, text))]
+    static.embed(texts[0])
+    found: dict[str, Any] = {"queries": len(texts), "tokens": TOKENS, "strategies": {}}
+    for path in bundles:
+        before = _private_mib()
+        bundle = read_bundle(path)
+        built = head(bundle, HeadArgs())
+        strategy, labels = bundle.manifest.strategy, bundle.labels
+        del bundle
+        _scored(built, static, texts[0], labels)
+        gc.collect()
+        added = _private_mib() - before
+        times = [_scored(built, static, text, labels) for _ in range(ROUNDS) for text in texts]
+        cuts = quantiles(times, n=100, method="inclusive")
+        found["strategies"][strategy] = {
+            "p50_us": cuts[49] * 1e6,
+            "p99_us": cuts[98] * 1e6,
+            "added_mib": added,
+        }
+    return found
+
+
+def _texts(path: Path) -> Iterator[str]:
+    """Each query once, in the order of the file."""
+    seen: set[str] = set()
+    with path.open(encoding="utf-8") as lines:
+        for line in lines:
+            text = json.loads(line)["query"]
+            if text not in seen:
+                seen.add(text)
+                yield text
+
+
+def _cut(tokenizer: Any, text: str) -> str:
+    """The words of a text that make about 60 tokens; empty where there aren't so many."""
+    words = text.split()
+    while words:
+        count = len(tokenizer.encode(" ".join(words), add_special_tokens=False).ids)
+        if count <= TOKENS:
+            return " ".join(words) if count > TOKENS * 0.8 else ""
+        words = words[: min(len(words) - 1, max(1, len(words) * TOKENS // count))]
+    return ""
+
+
+def _scored(built: Any, static: Any, text: str, labels: tuple[str, ...]) -> float:
+    """Seconds of one decision."""
+    from trunkline.call import Decision
+    from trunkline.routing.heads.head import Query
+    from trunkline.routing.learned import ranked
+
+    began = time.perf_counter()
+    embedding = static.embed(text) if built.embeds else None
+    ranked(Decision("", ""), labels, built.scores(Query(text, embedding)))
+    return time.perf_counter() - began
+
+
+def _private_mib() -> float:
+    """Memory that is this process's alone, in MiB."""
+    lines = Path(MEMORY).read_text().splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / MIB
+
+
+if __name__ == "__main__":
+    print(json.dumps(main(Path(sys.argv[1]), [Path(each) for each in sys.argv[2:]])))
