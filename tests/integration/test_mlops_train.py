@@ -50,6 +50,7 @@ def eventually(holds: Callable[[], bool]) -> None:
         time.sleep(0.05)
 
 
+@pytest.mark.timeout(600)
 @pytest.mark.criterion("R5.2", "R5.3", "R5.5")
 def test_a_configuration_trains_with_llmrouter_what_a_gateway_serves(
     mlops: Mlops, data: Path, gateway: Gateways, tmp_path: Path
@@ -133,6 +134,7 @@ def test_the_bundle_is_signed_with_the_key_that_is_given(
         done(evaluated, code)
 
 
+@pytest.mark.timeout(600)
 def test_the_same_data_seed_and_versions_give_the_same_bytes(
     mlops: Mlops, data: Path, tmp_path: Path
 ) -> None:

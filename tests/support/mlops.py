@@ -36,7 +36,7 @@ def mlops(mlops_python: Path, tmp_path_factory: pytest.TempPathFactory) -> Mlops
         *arguments: object,
         folder: Path | None = None,
         env: Mapping[str, str] | None = None,
-        seconds: float = 110.0,
+        seconds: float = 300.0,
     ) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
             [str(mlops_python), "-m", "mlops", *map(str, arguments)],
