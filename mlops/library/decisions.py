@@ -70,3 +70,5 @@ def _scale_as_in_training(built: Built) -> None:
             return scaler.transform(raw)
 
     module.MinMaxScaler = Fitted
+    # It reads its model from this file at every decision, where there is one; it has it by now.
+    built.router.cfg["model_path"]["load_model_path"] = str(built.model.with_name("read"))
