@@ -273,6 +273,7 @@ def test_a_public_key_is_given_as_pem_as_base64_or_as_a_file(tmp_path: Path) -> 
     (tmp_path / "key.pem").write_bytes(PUBLIC)
     for text in (PUBLIC.decode(), base64.b64encode(raw).decode(), str(tmp_path / "key.pem")):
         assert public_key(text).public_bytes_raw() == raw
+    assert public_key("key.pem", tmp_path).public_bytes_raw() == raw
 
 
 # --- the command line

@@ -100,7 +100,7 @@ class Loader:
             base=base,
             deployments=tuple(deployments),
             trust=Trust(
-                tuple(map(public_key, general.bundle_public_keys)),
+                tuple(public_key(text, base) for text in general.bundle_public_keys),
                 int(general.bundle_size_limit_mb * MEBIBYTE),
             ),
             described=described,

@@ -54,15 +54,15 @@ def private_key(pem: bytes) -> Ed25519PrivateKey:
     return key
 
 
-def public_key(text: str) -> Ed25519PublicKey:
+def public_key(text: str, base: Path = Path()) -> Ed25519PublicKey:
     """A public key from PEM, from the 32 raw bytes in base64, or from a file of either.
 
-    Raises BundleError.
+    base: the folder that the path of a file starts from. Raises BundleError.
     """
     written = text.strip()
     if not written.startswith("-----") and len(written) != 44:
         try:
-            written = Path(written).read_text("utf-8").strip()
+            written = (base / written).read_text("utf-8").strip()
         except (OSError, ValueError) as error:
             reason = getattr(error, "strerror", None) or "not a text file"
             raise BundleError(f"the public key {text!r} can't be read: {reason}") from None
