@@ -9,7 +9,6 @@ from typing import Any
 
 from fastapi import APIRouter, Depends, Request
 
-from .. import json_text
 from ..deadline import Alarms
 from ..errors import InvalidRequest
 from ..gateway import Gateway
@@ -17,6 +16,7 @@ from ..store.rows import Feedback
 from ..telemetry import logs
 from .access import required
 from .http import read_body
+from .requests import json_object
 
 log = logging.getLogger("trunkline.feedback")
 
@@ -70,12 +70,7 @@ def router(gateway: Gateway, alarms: Alarms) -> APIRouter:
 
 def read_feedback(body: bytes) -> Feedback:
     """The judgement in a request's body. Raises InvalidRequest."""
-    try:
-        fields = json_text.loads(body)
-    except ValueError as error:
-        raise InvalidRequest(f"The request's body is not valid JSON: {error}") from None
-    if not isinstance(fields, dict):
-        raise InvalidRequest("The request's body must be a JSON object.")
+    fields = json_object(body)
     for name in fields.keys() - _FIELDS:
         raise InvalidRequest(f"Unknown parameter: '{name[:80]}'.", param=name[:80])
     return Feedback(

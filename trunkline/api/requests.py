@@ -79,6 +79,11 @@ def read_call(
 def _decode(body: bytes, operation: Operation) -> dict[str, Any]:
     if not body and operation.model in {"optional", "own"} and not operation.required:
         return {}
+    return json_object(body)
+
+
+def json_object(body: bytes) -> dict[str, Any]:
+    """The object that a request's body is. Raises InvalidRequest."""
     try:
         fields = json_text.loads(body)
     except ValueError as error:
