@@ -46,7 +46,9 @@ def train(dataset: Dataset, job: Job, strategy: str) -> Trained:
 def prepare(dataset: Dataset, job: Job, strategy: str) -> Request:
     """What the library's process is asked for. Raises ValueError."""
     if strategy not in HYPERPARAMETERS:
-        raise ValueError(f"{strategy}: nothing of this strategy is trained")
+        raise ValueError(
+            f"{strategy}: there is nothing to train; routing_strategy_args.llm_data_path is enough"
+        )
     chosen = options(strategy, job.config)
     if strategy in SIZED and sum(label.size is not None for label in dataset.labels) < (
         1 if strategy in RANKINGS else 2
