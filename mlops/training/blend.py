@@ -20,7 +20,7 @@ from .quality import means, neighbours, ridge, shrunk_means
 from .task_network import NetworkOptions, train_network
 
 ALPHAS = (100.0, 200.0, 400.0, 800.0, 1600.0, 3200.0)
-NEIGHBOURS = (10, 20, 40, 80, 160)
+NEIGHBOURS = (10, 20, 40, 80, 160, 320)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -40,7 +40,7 @@ DEFAULTS: Mapping[str, Any] = {
     "members": 3,
     "units": 128,
     "dropout": 0.5,
-    "task_weight": 1.0,
+    "task_weight": 0.5,
     "epochs": 25,
 }
 """model: ensemble, ridge, knn or mlp. cost_weight: for queries that name none; "auto" is the

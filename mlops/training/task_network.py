@@ -24,7 +24,7 @@ class NetworkOptions:
     members: int = 3
     units: int = 128
     dropout: float = 0.5
-    task_weight: float = 1.0
+    task_weight: float = 0.5
     epochs: int = 25
 
 
