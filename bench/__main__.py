@@ -44,6 +44,9 @@ def main() -> int:
                 RESULTS if whole and not options.quick else BUILD / "results"
             )
             found = _measure(options)
+            if options.add:
+                folder = options.output or RESULTS
+                found = _added(json.loads((folder / "results.json").read_text()), found)
     except BenchError as error:
         print(f"bench: {error}", file=sys.stderr)
         return 1
@@ -88,6 +91,14 @@ def _measure(options: argparse.Namespace) -> Figures:
         **found,
         **({"routing": routing} if routing else {}),
     }
+
+
+def _added(before: Figures, found: Figures) -> Figures:
+    """The figures that are there, with those of routers in the place of what there was of them."""
+    measured = {entry["figure"] for entry in found["ratios"]}
+    ratios = [entry for entry in before["ratios"] if entry["figure"] not in measured]
+    routing = found["routing"] | {name: found[name] for name in ("date", "busy_before")}
+    return before | {"ratios": ratios + found["ratios"], "routing": routing}
 
 
 def _carry_out(bench: Bench, wanted: list[str]) -> None:
@@ -140,6 +151,11 @@ def _parser() -> argparse.ArgumentParser:
         help=f"only these measures: {', '.join(MEASURES)}",
     )
     parser.add_argument("--output", type=Path, metavar="FOLDER", help="where the results go")
+    parser.add_argument(
+        "--add",
+        action="store_true",
+        help="with --measure routing: put its figures beside those that are there",
+    )
     parser.add_argument(
         "--draw", action="store_true", help="measure nothing: write tables and picture anew"
     )

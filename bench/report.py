@@ -84,6 +84,12 @@ def _routing(routing: Figures) -> Iterator[str]:
         yield f"| {name.replace('_', ' ')} | {' | '.join(cells)} |"
     yield ""
     pairs, through = routing["pairs"], routing["throughput"]
+    if "date" in routing:
+        yield (
+            f"Measured {routing['date']}; before, other things kept {routing['busy_before']:.0%} of"
+            " the machine busy."
+        )
+        yield ""
     yield (
         f"Held-out queries: 812, cost in dollars per million tokens. RouteLLM's MMLU answers,"
         f" medians of {len(pairs['splits'])} splits: APGR {pairs['apgr']:.3f}, CPT(50%)"
