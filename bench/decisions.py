@@ -1,17 +1,20 @@
 """How long decisions take inside the gateway, and what memory a loaded bundle adds.
 
-`python -m bench.decisions QUERIES BUNDLE…` prints JSON; QUERIES is JSONL with a `query` a line.
+`python -m bench.decisions QUERIES BUNDLE` prints JSON; QUERIES is JSONL with a `query` a line.
 Timed is what the gateway runs for a call: tokenise, embed, score, rank. The memory of earlier
 embeddings is left out, so that every query is new to it.
 """
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import json
 import sys
 import time
 from collections.abc import Iterator
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from statistics import quantiles
 from typing import Any
@@ -22,37 +25,38 @@ MEMORY = "/proc/self/smaps_rollup"
 MIB = 1024
 
 
-def main(queries: Path, bundles: list[Path]) -> dict[str, Any]:
+def main(queries: Path, path: Path) -> dict[str, Any]:
     from tokenizers import Tokenizer
 
     from trunkline.routing.bundles.reading import read_bundle
     from trunkline.routing.embedding.known import embedder
     from trunkline.routing.embedding.static import DATA
     from trunkline.routing.heads.head import HeadArgs
-    from trunkline.routing.heads.table import head
+    from trunkline.routing.heads.table import HEADS, head
 
     static = embedder("static", None)
     tokenizer = Tokenizer.from_file(str(DATA / "tokenizer.json"))
     texts = [cut for text in _texts(queries) if (cut := _cut(tokenizer, text))]
     static.embed(texts[0])
-    found: dict[str, Any] = {"queries": len(texts), "tokens": TOKENS, "strategies": {}}
-    for path in bundles:
-        before = _private_mib()
-        bundle = read_bundle(path)
-        built = head(bundle, HeadArgs())
-        strategy, labels = bundle.manifest.strategy, bundle.labels
-        del bundle
-        _scored(built, static, texts[0], labels)
-        gc.collect()
-        added = _private_mib() - before
-        times = [_scored(built, static, text, labels) for _ in range(ROUNDS) for text in texts]
-        cuts = quantiles(times, n=100, method="inclusive")
-        found["strategies"][strategy] = {
-            "p50_us": cuts[49] * 1e6,
-            "p99_us": cuts[98] * 1e6,
-            "added_mib": added,
-        }
-    return found
+    import_module("trunkline.routing.learned")
+    for place in HEADS.values():
+        with suppress(ModuleNotFoundError):
+            import_module(f"trunkline.routing.heads.{place.partition(':')[0]}")
+    before = _private_mib()
+    bundle = read_bundle(path)
+    built = head(bundle, HeadArgs())
+    labels = bundle.labels
+    del bundle
+    _scored(built, static, texts[0], labels)
+    added = _private_mib() - before
+    times = [_scored(built, static, text, labels) for _ in range(ROUNDS) for text in texts]
+    cuts = quantiles(times, n=100, method="inclusive")
+    return {
+        "queries": len(texts),
+        "p50_us": cuts[49] * 1e6,
+        "p99_us": cuts[98] * 1e6,
+        "added_mib": added,
+    }
 
 
 def _texts(path: Path) -> Iterator[str]:
@@ -90,10 +94,12 @@ def _scored(built: Any, static: Any, text: str, labels: tuple[str, ...]) -> floa
 
 
 def _private_mib() -> float:
-    """Memory that is this process's alone, in MiB."""
+    """Memory that is this process's alone, in MiB, without what its allocator holds in reserve."""
+    gc.collect()
+    ctypes.CDLL(None).malloc_trim(0)
     lines = Path(MEMORY).read_text().splitlines()
     return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / MIB
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]), [Path(each) for each in sys.argv[2:]])))
+    print(json.dumps(main(Path(sys.argv[1]), Path(sys.argv[2]))))

@@ -12,7 +12,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
@@ -55,7 +55,7 @@ def measure(upstream: Server, say: Say, *, rounds: int, seconds: float, splits: 
     return {
         "quality": {name: _evaluated(path, data, say) for name, path in bundles.items()},
         "pairs": _pairs(SPLITS[:splits], say),
-        "decisions": _decisions(data, list(bundles.values()), say),
+        "decisions": _decisions(data, bundles, say),
         "library": _library(data, say),
         "throughput": _throughput(bundles[OURS], upstream, say, rounds, seconds),
     }
@@ -133,11 +133,15 @@ def _pairs(seeds: Sequence[int], say: Say) -> Figures:
 # Times
 
 
-def _decisions(data: Path, bundles: list[Path], say: Say) -> Figures:
+def _decisions(data: Path, bundles: Mapping[str, Path], say: Say) -> Figures:
+    """A process for each, so that none has memory which another has left."""
     say("timing decisions")
-    command = [sys.executable, "-m", "bench.decisions", str(data / "test.jsonl")]
+    return {"strategies": {name: _timed(data, path) for name, path in bundles.items()}}
+
+
+def _timed(data: Path, bundle: Path) -> Figures:
     done = subprocess.run(
-        [*command, *map(str, bundles)],
+        [sys.executable, "-m", "bench.decisions", str(data / "test.jsonl"), str(bundle)],
         cwd=ROOT,
         env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
         capture_output=True,
@@ -145,7 +149,7 @@ def _decisions(data: Path, bundles: list[Path], say: Say) -> Figures:
         check=False,
     )
     if done.returncode:
-        raise BenchError(f"decisions could not be timed:\n{done.stderr[-2000:]}")
+        raise BenchError(f"decisions of {bundle} could not be timed:\n{done.stderr[-2000:]}")
     found: Figures = json.loads(done.stdout)
     return found
 
