@@ -16,12 +16,12 @@ MOST_LAYERS = 64
 
 
 def product(matrix: np.ndarray, vector: np.ndarray) -> np.ndarray:
-    """matrix · vector, in this thread alone.
+    """matrix · vector, by BLAS, which `trunkline.routing` keeps to one thread.
 
-    The `@` of a matrix wakes BLAS's threads for products that take microseconds; where the other
-    cores are busy, waiting for them takes milliseconds.
+    With more, it wakes them for products that take microseconds; where the other cores are busy,
+    waiting for them takes milliseconds.
     """
-    products: np.ndarray = np.vecdot(matrix, vector)
+    products: np.ndarray = matrix @ vector
     return products
 
 
