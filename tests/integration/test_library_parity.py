@@ -332,7 +332,7 @@ def test_training_again_gives_the_same_bytes_and_leaves_no_pickle(
         ("llmrouter-mf", {"text_dim": 768}, "text_dim is 256 in this data, not 768"),
         ("llmrouter-personalized", {"split_ratio": [1.0, 0.0, 0.0]}, "each part needs an example"),
         ("llmrouter-elo", {"k": 32}, "no hyperparameter 'k'; it has none"),
-        ("llmrouter-router-r1", {}, "nothing of this strategy is trained"),
+        ("llmrouter-router-r1", {}, "there is nothing to train"),
     ],
 )
 def test_what_training_can_not_use_is_refused_by_name(
