@@ -31,9 +31,9 @@ def picture(report: Mapping[str, Any]) -> str:
         *(_text(LEFT - 8, up(y) + 4, f"{y:g}", FAINT, "end") for y in marks_up),
         _text((LEFT + RIGHT) / 2, BOTTOM + 40, f"cost, {report['cost_unit']}", FAINT, "middle"),
         _text(LEFT, TOP - 10, "mean quality", FAINT),
+        *_router(report, across, up),
         *_models(report, across, up),
         *_baselines(report, across, up),
-        *_router(report, across, up),
         "</svg>",
     ]
     return "\n".join(parts) + "\n"
@@ -89,7 +89,7 @@ def _router(report: Mapping[str, Any], across: Place, up: Place) -> Iterator[str
     router = report["router"]
     x, y = across(router["cost"]["value"]), up(router["quality"]["value"])
     yield _dot(x, y, ROUTER, "router", 6)
-    yield _label(x, y, "router", ROUTER)
+    yield _text(x, y - 12, "router", ROUTER, "middle")
 
 
 def _envelope(points: Iterable[Mapping[str, float]]) -> Iterator[Mapping[str, float]]:
@@ -120,7 +120,9 @@ def _line(x1: float, y1: float, x2: float, y2: float) -> str:
 
 
 def _text(x: float, y: float, text: str, colour: str, anchor: str = "start", size: int = 12) -> str:
+    # White around the letters keeps them legible where a line passes.
     return (
         f'<text x="{x:.1f}" y="{y:.1f}" fill="{colour}" text-anchor="{anchor}"'
-        f' font-size="{size}">{escape(text)}</text>'
+        f' font-size="{size}" paint-order="stroke" stroke="#ffffff" stroke-width="4">'
+        f"{escape(text)}</text>"
     )
