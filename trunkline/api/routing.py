@@ -117,7 +117,7 @@ def _explained(call: Call, found: Explanation, seconds: float) -> dict[str, Any]
         "decision_milliseconds": round(decision.seconds * 1000, 3) if decision else None,
         "ranking": _ranking(found),
         "chosen": {
-            "label": found.labels.get(found.first[0].id) if found.first else None,
+            "label": _chosen(found),
             "deployments": [_named(each) for each in found.first],
             "among_them": found.strategy,
         },
@@ -131,6 +131,12 @@ def _explained(call: Call, found: Explanation, seconds: float) -> dict[str, Any]
             for each in found.excluded
         ],
     }
+
+
+def _chosen(found: Explanation) -> str | None:
+    """The label that would be asked; None where the deployments of several would share the call."""
+    labels = {found.labels.get(each.id) for each in found.first}
+    return labels.pop() if len(labels) == 1 else None
 
 
 def _ranking(found: Explanation) -> list[dict[str, Any]]:
