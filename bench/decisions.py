@@ -1,8 +1,9 @@
 """How long decisions take inside the gateway, and what memory a loaded bundle adds.
 
-`python -m bench.decisions QUERIES BUNDLE` prints JSON; QUERIES is JSONL with a `query` a line.
-Timed is what the gateway runs for a call: tokenise, embed, score, rank. The memory of earlier
-embeddings is left out, so that every query is new to it.
+`python -m bench.decisions QUERIES BUNDLE EARLIER` prints JSON; QUERIES and EARLIER are JSONL with a
+`query` a line. Timed is what the gateway runs for a call: tokenise, embed, score, rank. The memory
+of earlier embeddings is left out, so that every query is new to it; but it has seen the EARLIER
+queries, as one has that serves.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ MEMORY = "/proc/self/smaps_rollup"
 MIB = 1024
 
 
-def main(queries: Path, path: Path) -> dict[str, Any]:
+def main(queries: Path, path: Path, earlier: Path) -> dict[str, Any]:
     from tokenizers import Tokenizer
 
     from trunkline.routing.bundles.reading import read_bundle
@@ -49,6 +50,8 @@ def main(queries: Path, path: Path) -> dict[str, Any]:
     del bundle
     _scored(built, static, texts[0], labels)
     added = _private_mib() - before
+    for text in _texts(earlier):
+        _scored(built, static, text, labels)
     times = [_scored(built, static, text, labels) for _ in range(ROUNDS) for text in texts]
     cuts = quantiles(times, n=100, method="inclusive")
     return {
@@ -102,4 +105,4 @@ def _private_mib() -> float:
 
 
 if __name__ == "__main__":
-    print(json.dumps(main(Path(sys.argv[1]), Path(sys.argv[2]))))
+    print(json.dumps(main(*map(Path, sys.argv[1:]))))

@@ -222,7 +222,7 @@ def _quality_ratios(routing: Figures) -> Iterator[Figures]:
         must=max(single, *stock),
         aim=single + 0.03,
     )
-    yield _plain("RouteLLM MMLU: APGR, median of splits", routing["pairs"]["apgr"], 0.66, 0.72)
+    yield _plain("RouteLLM MMLU: APGR, mean of splits", routing["pairs"]["apgr"], 0.66, 0.72)
 
 
 def _time_ratios(routing: Figures) -> Iterator[Figures]:

@@ -92,7 +92,9 @@ def _routing(routing: Figures) -> Iterator[str]:
         yield ""
     yield (
         f"Held-out queries: 812, cost in dollars per million tokens. RouteLLM's MMLU answers,"
-        f" medians of {len(pairs['splits'])} splits: APGR {pairs['apgr']:.3f}, CPT(50%)"
+        f" means of {len(pairs['splits'])} splits: APGR {pairs['apgr']:.3f} (from"
+        f" {min(each['apgr'] for each in pairs['splits']):.3f} to"
+        f" {max(each['apgr'] for each in pairs['splits']):.3f}), CPT(50%)"
         f" {pairs['cpt_50%']:.0%}, CPT(80%) {pairs['cpt_80%']:.0%}. `auto` answers"
         f" {through['auto']:,.0f} requests/s, one model {through['fixed']:,.0f}."
     )

@@ -15,7 +15,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import median
+from statistics import fmean, median
 from typing import Any
 
 import yaml
@@ -126,7 +126,7 @@ def _pairs(seeds: Sequence[int], say: Say) -> Figures:
         found.append(_evaluated(bundle, data, say)["two_models"])
     return {
         "splits": found,
-        **{name: median(each[name] for each in found) for name in ("apgr", "cpt_50%", "cpt_80%")},
+        **{name: fmean(each[name] for each in found) for name in ("apgr", "cpt_50%", "cpt_80%")},
     }
 
 
@@ -141,7 +141,10 @@ def _decisions(data: Path, bundles: Mapping[str, Path], say: Say) -> Figures:
 
 def _timed(data: Path, bundle: Path) -> Figures:
     done = subprocess.run(
-        [sys.executable, "-m", "bench.decisions", str(data / "test.jsonl"), str(bundle)],
+        [
+            *(sys.executable, "-m", "bench.decisions"),
+            *map(str, (data / "test.jsonl", bundle, data / "train.jsonl")),
+        ],
         cwd=ROOT,
         env=os.environ | {"OPENBLAS_NUM_THREADS": "1"},
         capture_output=True,

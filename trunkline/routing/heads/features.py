@@ -8,7 +8,6 @@ ends) standardised, and its hashed words projected to fewer dimensions.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -25,11 +24,6 @@ READ_TOKENS = 512
 
 BUCKETS = 4096
 """How many words can be told apart (Weinberger et al. 2009, "Feature Hashing")."""
-
-KEPT_RUNS = 16_384
-"""Runs of bytes between spaces whose words are remembered: hashing a query's takes 0.1 ms."""
-LONGEST_KEPT = 48
-"""Bytes of the longest run that is remembered."""
 
 EMBEDDING_SCALE, SHAPE_SCALE, WORDS_SCALE = 5.0, 0.5, 4.0
 """What each part of a vector is multiplied by, so that none outweighs the others."""
@@ -100,15 +94,8 @@ def words(content: np.ndarray) -> np.ndarray:
     A word is a run of letters, whatever their case; a run of digits is one word, whatever they
     are; every other mark is one of its own. Bytes beyond ASCII count as letters.
     """
-    found: set[int] = set()
-    for run in content.tobytes().split():
-        found.update(_remembered(run) if len(run) <= LONGEST_KEPT else _buckets(run))
-    return np.array(sorted(found), np.intp)
-
-
-def _buckets(run: bytes) -> tuple[int, ...]:
-    """The buckets of the words in a run of bytes."""
-    content = np.frombuffer(run, np.uint8)
+    if not len(content):
+        return np.zeros(0, np.intp)
     kinds = _KINDS[content]
     new = kinds == _MARK
     new[0] = True
@@ -120,10 +107,9 @@ def _buckets(run: bytes) -> tuple[int, ...]:
     parts = _mixed(folded + place * np.uint32(256))
     parts[digits & (place > 0)] = 0
     sums = np.add.reduceat(parts, begins, dtype=np.uint32)[kinds[begins] != _SPACE]
-    return tuple(np.unique(_mixed(sums) % BUCKETS).tolist())
-
-
-_remembered = lru_cache(maxsize=KEPT_RUNS)(_buckets)
+    found = np.zeros(BUCKETS, bool)
+    found[_mixed(sums) % BUCKETS] = True
+    return np.flatnonzero(found)
 
 
 def _mixed(values: np.ndarray) -> np.ndarray:
