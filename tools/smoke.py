@@ -17,6 +17,7 @@ import urllib.request
 from typing import Any
 
 READY_SECONDS = 120.0
+STOP_SECONDS = 60.0
 
 
 def free_port() -> int:
@@ -65,6 +66,16 @@ def answers(url: str) -> tuple[str, str]:
     return whole["choices"][0]["message"]["content"], text
 
 
+def end(process: subprocess.Popen[bytes]) -> None:
+    """End `make` and the gateway as Ctrl-C does; raises TimeoutExpired when that takes too long."""
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
+        process.wait(STOP_SECONDS)
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, signal.SIGKILL)
+        raise
+
+
 def main() -> int:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
@@ -76,8 +87,7 @@ def main() -> int:
         wait_until_ready(url, process)
         whole, streamed = answers(url)
     finally:
-        os.killpg(process.pid, signal.SIGTERM)
-        process.wait(60)
+        end(process)
     print(f"answer:   {whole}\nstreamed: {streamed}")
     return 0 if whole and whole == streamed else 1
 

@@ -7,6 +7,7 @@ import contextlib
 import ctypes
 import gc
 import os
+import queue
 import resource
 import signal
 import sys
@@ -80,6 +81,7 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
         announce(settings)
 
     server.respawned_wrks = _Respawns()
+    server.main_loop_interrupt = Interrupt()
     # From here on, when signals are already waited for, whoever reads the line may end it.
     server.on_startup(begin)
     os.register_at_fork(
@@ -118,6 +120,29 @@ def _most_connections() -> int:
             resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
             soft = most
     return max(1, min(MOST_CONNECTIONS, (soft - KEPT_FILES) // 2))
+
+
+class Interrupt:
+    """What the server's main process waits for: an event that its signal handlers may set.
+
+    A `threading.Event` has a lock. A signal that comes while the main thread holds it, as the
+    second of two may, is waited for by itself for ever: the gateway never ends.
+    """
+
+    def __init__(self) -> None:
+        self._set = False
+        self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
+
+    def set(self) -> None:
+        self._set = True
+        self._wakes.put(None)
+
+    def clear(self) -> None:
+        self._set = False
+
+    def wait(self) -> None:
+        while not self._set:
+            self._wakes.get()
 
 
 class _Respawns(dict[int, float]):
