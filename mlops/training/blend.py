@@ -48,10 +48,10 @@ class Fitting:
             quality = np.where(np.isnan(quality), expected, quality)
         return neighbours(self.features[rows], quality, self.points, self.seed)
 
-    def networks(self, rows: np.ndarray) -> dict[str, np.ndarray]:
+    def network_of(self, rows: np.ndarray) -> dict[str, np.ndarray]:
         quality, tasks = self.dataset.performance[rows], self.tasks[rows]
         found = train_network(self.features[rows], quality, tasks, self.network, self.seed)
-        of_tasks = shrunk_means(quality, tasks, found["net_tasks"].shape[1])
+        of_tasks = shrunk_means(quality, tasks, len(found["net_tasks"]))
         return {**found, "task_quality": np.ascontiguousarray(of_tasks.T)}
 
     def bundle(self, tensors: Mapping[str, np.ndarray], parameters: Mapping[str, Any]) -> Bundle:
@@ -152,9 +152,10 @@ class Validation:
     def _networks(self) -> np.ndarray:
         found = self._blank(2)
         for rows, held in self.splits:
-            network = TaskNetwork(self.fitting.bundle(self.fitting.networks(rows), {}))
-            pairs = np.array([network(each) for each in self.fitting.features[held]])
-            found[:, held] = pairs.swapaxes(0, 1)
+            bundle = self.fitting.bundle(self.fitting.network_of(rows), {})
+            for place, counting in enumerate(((1.0, 0.0), (0.0, 1.0))):
+                part = TaskNetwork(bundle, *counting)
+                found[place, held] = [part(each) for each in self.fitting.features[held]]
             self.told()
         return found
 
@@ -183,8 +184,7 @@ def blend(
     parts: Mapping[str, np.ndarray], counting: Mapping[str, float], mean: np.ndarray
 ) -> np.ndarray:
     """float[N, L]: the quality that the head expects."""
-    expected = mean + sum(counting[part] * (each - mean) for part, each in parts.items())
-    return np.clip(expected, 0, 1)
+    return mean + sum(counting[part] * (each - mean) for part, each in parts.items())
 
 
 def distance(expected: np.ndarray, quality: np.ndarray) -> float:

@@ -1,6 +1,6 @@
-"""Trains `trunkline-scores`: each label's expected quality, from a blend of four estimates.
+"""Trains `trunkline-scores`: each label's expected quality, from a blend of estimates.
 
-Ridge regression, the nearest queries, and networks that tell quality and task. How much each counts
+A network that tells quality and task, ridge regression, the nearest queries. How much each counts
 is chosen by cross-validation, and so are the ridge penalty and the number of neighbours.
 """
 
@@ -25,25 +25,24 @@ from .trainer import Job, Trained
 
 STRATEGY = "trunkline-scores"
 MODELS: Mapping[str, tuple[str, ...]] = {
-    "ensemble": PARTS,
+    "mlp": ("network", "tasks"),
     "ridge": ("ridge",),
     "knn": ("neighbours",),
-    "mlp": ("network", "tasks"),
+    "ensemble": PARTS,
 }
 DEFAULTS: Mapping[str, Any] = {
-    "model": "ensemble",
+    "model": "mlp",
     "cost_weight": AUTO,
     "alpha": AUTO,
     "neighbours": AUTO,
     "points": 4096,
     "folds": 5,
-    "members": 3,
     "units": 128,
     "dropout": 0.5,
-    "task_weight": 0.5,
-    "epochs": 25,
+    "task_weight": 0.25,
+    "epochs": 15,
 }
-"""model: ensemble, ridge, knn or mlp. cost_weight: for queries that name none; "auto" is the
+"""model: mlp, ridge, knn or ensemble. cost_weight: for queries that name none; "auto" is the
 highest that gives up no more than 0.01 of quality in cross-validation. alpha: the ridge penalty.
 neighbours: how many count. points: among how many, at most. folds: of the cross-validation. The
 others are those of `NetworkOptions`."""
@@ -104,7 +103,7 @@ def _fitted(fitting: Fitting, parts: set[str], alpha: float) -> dict[str, np.nda
     if "neighbours" in parts:
         tensors |= fitting.neighbours(rows, alpha)
     if parts & {"network", "tasks"}:
-        tensors |= fitting.networks(rows)
+        tensors |= fitting.network_of(rows)
     return tensors
 
 

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 
 from tests.support.mlops import Mlops, done, write_rows
+from trunkline.routing.bundles.reading import read_bundle
+from trunkline.routing.heads.scores import PARTS
 
-QUICK = ("--set", "folds=2", "--set", "members=1", "--set", "units=16")
+QUICK = ("--set", "folds=2", "--set", "units=16")
 CANDIDATES = {
     "small": {"input_price": 0.1, "output_price": 0.1},
     "coder": {"input_price": 0.2, "output_price": 0.2},
@@ -62,8 +64,8 @@ def prepared(mlops: Mlops, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def train(mlops: Mlops, strategy: str, data: Path, output: Path) -> Path:
-    quick = QUICK if strategy == "trunkline-scores" else ()
+def train(mlops: Mlops, strategy: str, data: Path, output: Path, *more: str) -> Path:
+    quick = (*QUICK, *more) if strategy == "trunkline-scores" else ()
     done(mlops("train", "--strategy", strategy, "--data", data, *quick, "--output", output))
     return output
 
@@ -84,6 +86,21 @@ def test_a_trained_router_is_better_than_the_best_model_and_costs_less(
     found = json.loads((tmp_path / "report.json").read_text())
     single = found["baselines"]["best_single"]
     assert found["quality_at_best_single_cost"] > single["quality"] + 0.02
+    assert found["cost_at_best_single_quality"] < 0.75
+
+
+@pytest.mark.timeout(240)
+def test_an_ensemble_blends_all_parts_that_help(
+    mlops: Mlops, prepared: Path, tmp_path: Path
+) -> None:
+    data, router = prepared / "tasks", tmp_path / "router.tar"
+    train(mlops, "trunkline-scores", data, router, "--set", "model=ensemble")
+
+    done(mlops("evaluate", router, "--data", data, "--output", tmp_path))
+
+    shares = read_bundle(router).manifest.parameters
+    assert sum(shares[f"share_{part}"] > 0 for part in PARTS) >= 2
+    found = json.loads((tmp_path / "report.json").read_text())
     assert found["cost_at_best_single_quality"] < 0.75
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from trunkline.routing.bundles.manifest import EmbedderUsed, Label, Training
 from trunkline.routing.bundles.writing import bundle_files, tar, write_folder
 from trunkline.routing.embedding.known import embedder
-from trunkline.routing.heads.features import BUCKETS, SHAPE
+from trunkline.routing.heads.features import SHAPE
 
 TRAINING = Training(sha256="0" * 64, queries=2, rows=4)
 
@@ -55,14 +55,11 @@ def quality_files(quality: Mapping[str, float], price: Mapping[str, float]) -> d
 
     price: dollars per million tokens.
     """
-    words, dimension = 1, used().dimension
+    dimension = used().dimension
     tensors = {
         "shape_mean": np.zeros(SHAPE, np.float32),
         "shape_scale": np.zeros(SHAPE, np.float32),
-        "word_weights": np.zeros(BUCKETS, np.float32),
-        "word_rows": np.zeros((BUCKETS, words), np.int8),
-        "word_scales": np.zeros(BUCKETS, np.float32),
-        "centres": np.zeros((1, dimension + SHAPE + words), np.float32),
+        "centres": np.zeros((1, dimension + SHAPE), np.float32),
         "cluster_quality": np.array([list(quality.values())], np.float32),
     }
     return bundle_files(

@@ -12,12 +12,12 @@ from trunkline.errors import BundleError
 from trunkline.routing.bundles.manifest import EmbedderUsed, Label, Training
 from trunkline.routing.bundles.reading import Bundle, parse_bundle
 from trunkline.routing.bundles.writing import bundle_files, tar
-from trunkline.routing.heads.features import BUCKETS, SHAPE, read, words
+from trunkline.routing.heads.features import SHAPE, shape
 from trunkline.routing.heads.head import Head, HeadArgs, Query
 from trunkline.routing.heads.table import head
 
-DIMENSION, WORDS = 4, 3
-FEATURES = DIMENSION + SHAPE + WORDS
+DIMENSION = 4
+FEATURES = DIMENSION + SHAPE
 PRICES = {"cheap": (0.1, 0.3), "middle": (0.5, 1.5), "dear": (2.0, 6.0)}
 LABELS = tuple(
     Label(name=name, input_price=prices[0], output_price=prices[1])
@@ -37,9 +37,6 @@ def floats(*shape: int) -> np.ndarray:
 SHAPING: Mapping[str, Any] = {
     "shape_mean": np.zeros(SHAPE, np.float32),
     "shape_scale": np.full(SHAPE, 0.1, np.float32),
-    "word_weights": np.ones(BUCKETS, np.float32),
-    "word_rows": np.arange(BUCKETS * WORDS).reshape(BUCKETS, WORDS).astype(np.int8),
-    "word_scales": np.full(BUCKETS, 0.01, np.float32),
 }
 SCORES: Mapping[str, Any] = {
     "mean_quality": np.array([0.4, 0.5, 0.6], np.float32),
@@ -49,13 +46,13 @@ SCORES: Mapping[str, Any] = {
     "near_axes": floats(2, FEATURES),
     "near_points": np.array([[1, 0], [0, 1], [-1, 0], [0, -1]], np.float32),
     "near_quality": np.abs(floats(4, 3)),
-    "net_hidden": floats(2 * 5, FEATURES),
-    "net_hidden_bias": floats(2 * 5),
-    "net_tasks": floats(2, 6, 5),
-    "net_tasks_bias": floats(2, 6),
-    "net_labels": floats(2, 3, 5),
-    "net_labels_bias": floats(2, 3),
-    "net_task_labels": floats(2, 3, 6),
+    "net_hidden": floats(5, FEATURES),
+    "net_hidden_bias": floats(5),
+    "net_tasks": floats(6, 5),
+    "net_tasks_bias": floats(6),
+    "net_labels": floats(3, 5),
+    "net_labels_bias": floats(3),
+    "net_task_labels": floats(3, 6),
     "task_quality": np.abs(floats(3, 6)),
 }
 CLUSTER: Mapping[str, Any] = {
@@ -204,7 +201,6 @@ def test_a_query_belongs_to_the_nearest_cluster():
     quality = np.eye(3, dtype=np.float32)
     tensors = {"centres": centres, "cluster_quality": quality}
     tensors |= {"shape_scale": np.zeros(SHAPE, np.float32)}
-    tensors |= {"word_weights": np.zeros(BUCKETS, np.float32)}
     made = built("trunkline-cluster", tensors)
     # Embeddings count five times.
     for first, cluster in ((0.1, 0), (0.3, 1), (1.0, 1), (1.2, 2)):
@@ -220,16 +216,34 @@ def test_any_text_has_finite_scores(strategy, text):
     assert np.isfinite(scores).all()
 
 
-def test_words_are_told_apart_but_not_their_case_nor_numbers():
-    def found(text: str) -> list[int]:
-        return words(read(text)).tolist()
+def test_a_shape_tells_lengths_marks_and_how_a_text_begins_and_ends():
+    def tells(text: str, other: str) -> int:
+        """How many numbers differ."""
+        return int((shape(text) != shape(other)).sum())
 
-    assert found("Cats chase 12 dogs") == found("cats CHASE 345 dogs") == found("dogs 9 chase cats")
-    assert len(found("cats chase 12 dogs")) == 4
-    assert found("cats") != found("dogs")
-    assert found("cat") != found("tac")
-    assert found("naïve") != found("naive")
-    assert found("") == []
+    assert tells("Cats chase dogs", "Dogs chase cats") == 0
+    assert tells("Cats chase dogs", "Cats chase dogs?") > 0
+    assert tells("Is it so?", "It is so?") == 1  # the word that it begins with
+    assert tells("Is it so", "It is 50") > 1
+    assert tells("a" * 10_000, "a" * 20_000) == 1  # of a long text, only how long it is
+    assert shape("").shape == (SHAPE,)
+
+
+def test_a_network_expects_what_its_tensors_say():
+    shares = {**dict.fromkeys(SHARES, 0.0), "share_network": 0.7, "share_tasks": 0.4}
+    made = built("trunkline-scores", {}, shares)
+    for asked in queries()[:20]:
+        assert asked.embedding is not None
+        shaped = np.clip(0.1 * shape(asked.text), -4, 4)
+        features = np.concatenate((5.0 * asked.embedding, 0.5 * shaped))
+        net = {name.removeprefix("net_"): each.astype(float) for name, each in SCORES.items()}
+        hidden = np.maximum(net["hidden"] @ features + net["hidden_bias"], 0)
+        tasks = np.exp(net["tasks"] @ hidden + net["tasks_bias"])
+        tasks /= tasks.sum()
+        logits = net["labels"] @ hidden + net["labels_bias"] + net["task_labels"] @ tasks
+        expected = 0.7 / (1 + np.exp(-logits)) + 0.4 * net["task_quality"] @ tasks
+        expected += (1 - 0.7 - 0.4) * net["mean_quality"]
+        assert made.scores(asked) == pytest.approx(expected, abs=1e-5)
 
 
 def test_parts_that_count_for_nothing_need_no_tensors():
@@ -244,8 +258,8 @@ def test_parts_that_count_for_nothing_need_no_tensors():
     [
         (({"ridge_weights": None}, {}), "the tensor 'ridge_weights' is missing"),
         (({"ridge_weights": floats(3, 9)}, {}), "'ridge_weights' must have the shape"),
-        (({"net_tasks": floats(3, 6, 5)}, {}), "'net_tasks_bias' must have the shape"),
-        (({"word_rows": floats(BUCKETS, WORDS)}, {}), "'word_rows' must be an integer type"),
+        (({"net_tasks": floats(6, 4)}, {}), "'net_labels' must have the shape"),
+        (({"shape_mean": floats(9)}, {}), "'shape_mean' must have the shape"),
         (({"near_quality": np.full((4, 3), np.nan)}, {}), "'near_quality' must be float"),
         (({"mean_quality": np.full(3, np.inf, np.float32)}, {}), "'mean_quality' holds numbers"),
         (({}, {"share_tasks": None}), "parameters.share_tasks is missing"),

@@ -50,6 +50,7 @@ class Costs:
         self._input = input_prices / TOKEN_CHARACTERS
         self._output = output_prices * _numbers([each.output_tokens for each in labels])
         self._mean = _relative((input_prices + output_prices) / 2)
+        self._usual = np.float32(self._weight) * self._mean
 
     def of(self, query: Query) -> np.ndarray | float:
         """float[labels] to subtract from expected qualities; 0.0 where cost counts for nothing."""
@@ -57,8 +58,8 @@ class Costs:
         if not weight or not self._known:
             return 0.0
         if self._by_tokens:
-            return weight * _relative(self._input * len(query.text) + self._output)
-        return weight * self._mean
+            return np.float32(weight) * _relative(self._input * len(query.text) + self._output)
+        return self._usual if query.cost_weight is None else np.float32(weight) * self._mean
 
 
 def _numbers(values: list[Any]) -> np.ndarray:
@@ -66,5 +67,5 @@ def _numbers(values: list[Any]) -> np.ndarray:
 
 
 def _relative(costs: np.ndarray) -> np.ndarray:
-    relative: np.ndarray = costs / (costs.max() or 1.0)
+    relative: np.ndarray = costs / (np.maximum.reduce(costs) or 1.0)
     return relative

@@ -1,20 +1,20 @@
-"""What a query looks like, beside what it means: its shape and its words, as numbers.
+"""What a query looks like, beside what it means, as numbers.
 
 Training and serving compute features by this module alone, so that they can't differ. A vector is
-the query's embedding, its shape (lengths, shares of kinds of characters, marks, how it begins and
-ends) standardised, and its hashed words projected to fewer dimensions.
+the query's embedding and its shape: lengths, shares of kinds of characters, marks, how it begins
+and ends, standardised.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from ...errors import BundleError
 from ..bundles.manifest import MANIFEST
-from ..embedding.excerpt import BYTES, excerpt
+from ..embedding.excerpt import excerpt
 
 if TYPE_CHECKING:
     from ..bundles.weights import Weights
@@ -22,156 +22,111 @@ if TYPE_CHECKING:
 READ_TOKENS = 512
 """How much of a text counts, as `excerpt` cuts it."""
 
-BUCKETS = 4096
-"""How many words can be told apart (Weinberger et al. 2009, "Feature Hashing")."""
+EMBEDDING_SCALE, SHAPE_SCALE = 5.0, 0.5
+"""What each part of a vector is multiplied by, so that none outweighs the other."""
+MOST = 4.0
+"""Standard deviations from the mean that count, at most."""
+_MOST = np.float32(MOST * SHAPE_SCALE)
 
-EMBEDDING_SCALE, SHAPE_SCALE, WORDS_SCALE = 5.0, 0.5, 4.0
-"""What each part of a vector is multiplied by, so that none outweighs the others."""
-
-_SPACE, _LETTER, _DIGIT, _MARK = range(4)
-_MARKS = np.frombuffer(b".,?!:;'\"()[]{}$\\=+-*/^_%<>#`|&@\n ", np.uint8)
+_MARKS = b".,?!:;'\"()[]{}$\\=+-*/^_%<>#`|&@\n "
+_DIGITS, _CAPITALS, _SMALL, _BEYOND, _REST = range(len(_MARKS), len(_MARKS) + 5)
+_KINDS = _REST + 1
+_LOGARITHMS = _DIGITS + 1
+"""Kinds whose count is a number of the shape."""
+_NUMBERS = 6
 _OPENINGS = "who what when where which why how is if write find compute given the a in".split()
-SHAPE = 14 + len(_MARKS) + len(_OPENINGS)
+_FIRST, _LAST = 3, 4
+SHAPE = _LOGARITHMS + _NUMBERS + _FIRST + _LAST + len(_OPENINGS)
 """Length of `shape`'s vectors."""
 
 
-def _kinds() -> np.ndarray:
-    kinds = np.full(256, _LETTER, np.uint8)
-    kinds[:33], kinds[33:128] = _SPACE, _MARK
-    kinds[48:58] = _DIGIT
-    kinds[65:91] = kinds[97:123] = _LETTER
-    kinds[127] = _SPACE
-    return kinds
+def _kinds() -> bytes:
+    """The kind of each byte of UTF-8: a mark of its own, or what it is one of."""
+    kinds = bytearray([_REST]) * 256
+    kinds[48:58] = bytes([_DIGITS]) * 10
+    kinds[65:91] = bytes([_CAPITALS]) * 26
+    kinds[97:123] = bytes([_SMALL]) * 26
+    kinds[128:] = bytes([_BEYOND]) * 128
+    for kind, mark in enumerate(_MARKS):
+        kinds[mark] = kind
+    return bytes(kinds)
 
 
-def _folded() -> np.ndarray:
-    """What each byte counts as in a word: capitals as small letters."""
-    folded = np.arange(256, dtype=np.uint32)
-    folded[65:91] += 32
-    return folded
+_KIND = _kinds()
+_LETTERS = frozenset(range(65, 91)) | frozenset(range(97, 123)) | frozenset(range(128, 256))
+_PLACES = {word.encode(): place for place, word in enumerate(_OPENINGS)}
+_NO_OPENING = (0.0,) * len(_OPENINGS)
+_ALONE = b".?:'\""
+"""Marks that don't belong to the word that a text begins with."""
 
 
-_KINDS, _FOLDED = _kinds(), _folded()
-_PLACES = np.arange(BYTES * READ_TOKENS, dtype=np.uint32)
-
-
-def read(text: str) -> np.ndarray:
-    """uint8[n]: the UTF-8 of what counts of a text. Any `str` will do."""
-    return np.frombuffer(excerpt(text, READ_TOKENS).encode(), np.uint8)
-
-
-def shape(text: str, content: np.ndarray) -> np.ndarray:
-    """float32[SHAPE] of a text and what `read` gives for it."""
-    counts = np.bincount(content, minlength=256)
-    letters = counts[65:91].sum(), counts[97:123].sum()
-    kinds = (counts[48:58].sum(), *letters, counts[128:].sum())
-    size = max(len(content), 1)
-    spaces = counts[32] + counts[10] + 1
-    first, last = (int(content[0]), int(content[-1])) if len(content) else (0, 0)
-    opening = content[:40].tobytes().split(maxsplit=1)[:1]
-    word = opening[0].lower().strip(b",.?:'\"").decode(errors="replace") if opening else ""
-    numbers = [
-        np.log1p(len(text)),
-        np.log1p(kinds[0]),
-        *(kind / size for kind in kinds),
-        (letters[0] + letters[1]) / spaces,
-        last == ord("?"),
-        last == ord("."),
-        last == ord(":"),
-        _KINDS[last] == _LETTER,
+def shape(text: str) -> np.ndarray:
+    """float32[SHAPE] of any `str`; what it costs is bounded."""
+    content = excerpt(text, READ_TOKENS).encode()
+    found = np.empty(SHAPE, np.float32)
+    counts = np.bincount(np.frombuffer(content.translate(_KIND), np.uint8), minlength=_KINDS)
+    np.log1p(counts[:_LOGARITHMS], out=found[:_LOGARITHMS])
+    *marks, digits, capitals, small, beyond, _ = counts.tolist()
+    share = 1 / (len(content) or 1)
+    letters = capitals + small
+    first, last = (content[0], content[-1]) if content else (0, 0)
+    place = _PLACES.get(_opening(content))
+    found[_LOGARITHMS:] = (
+        math.log1p(len(text)),
+        digits * share,
+        capitals * share,
+        small * share,
+        beyond * share,
+        letters / (marks[-1] + marks[-2] + 1),
         97 <= first < 123,
         65 <= first < 91,
-        _KINDS[first] != _LETTER,
-    ]
-    opened = [word == each for each in _OPENINGS]
-    marks = np.log1p(counts[_MARKS])
-    return np.concatenate((numbers, marks, opened), dtype=np.float32)
+        first not in _LETTERS,
+        last == 63,
+        last == 46,
+        last == 58,
+        last in _LETTERS,
+        *_NO_OPENING,
+    )
+    if place is not None:
+        found[place - len(_OPENINGS)] = 1.0
+    return found
 
 
-def words(content: np.ndarray) -> np.ndarray:
-    """Sorted int[m], each once: the buckets of the words in what was read.
-
-    A word is a run of letters, whatever their case; a run of digits is one word, whatever they
-    are; every other mark is one of its own. Bytes beyond ASCII count as letters.
-    """
-    if not len(content):
-        return np.zeros(0, np.intp)
-    kinds = _KINDS[content]
-    new = kinds == _MARK
-    new[0] = True
-    new[1:] |= kinds[1:] != kinds[:-1]
-    begins = np.flatnonzero(new)
-    place = _PLACES[: len(content)] - _PLACES[begins][np.cumsum(new) - 1]
-    digits = kinds == _DIGIT
-    folded = np.where(digits, np.uint32(48), _FOLDED[content])
-    parts = _mixed(folded + place * np.uint32(256))
-    parts[digits & (place > 0)] = 0
-    sums = np.add.reduceat(parts, begins, dtype=np.uint32)[kinds[begins] != _SPACE]
-    found = np.zeros(BUCKETS, bool)
-    found[_mixed(sums) % BUCKETS] = True
-    return np.flatnonzero(found)
+def _opening(content: bytes) -> bytes:
+    """The word that a text begins with, in small letters."""
+    words = content[:40].split(maxsplit=1)
+    return words[0].lower().strip(_ALONE) if words else b""
 
 
-def _mixed(values: np.ndarray) -> np.ndarray:
-    """uint32 in which every bit depends on every bit of the input (Ellis 2018, "lowbias32")."""
-    values = (values ^ (values >> np.uint32(16))) * np.uint32(0x7FEB352D)
-    values = (values ^ (values >> np.uint32(15))) * np.uint32(0x846CA68B)
-    mixed: np.ndarray = values ^ (values >> np.uint32(16))
-    return mixed
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Features:
-    """The features of one bundle, as its training data shaped them.
+    """The features of one bundle, as its training data shaped them."""
 
-    shape_mean, shape_scale: float32[SHAPE]; what is subtracted from a shape, and what then
-    multiplies it. word_weights: float32[BUCKETS], how much a word tells (0 for one that never
-    occurred). word_rows: int8[BUCKETS, w], the projection of words; word_scales: float32[BUCKETS],
-    the step of each row's integers.
-    """
-
-    shape_mean: np.ndarray
-    shape_scale: np.ndarray
-    word_weights: np.ndarray
-    word_rows: np.ndarray
-    word_scales: np.ndarray
+    def __init__(self, shape_mean: np.ndarray, shape_scale: np.ndarray) -> None:
+        """float32[SHAPE]: what is subtracted from a shape, and what then multiplies it."""
+        self.tensors = {"shape_mean": shape_mean, "shape_scale": shape_scale}
+        """As a bundle holds them."""
+        self._mean = shape_mean
+        self._scale = shape_scale * np.float32(SHAPE_SCALE)
 
     @classmethod
     def of_bundle(cls, weights: Weights) -> Features:
         """Binds the size `features` to the length of the vectors. Raises BundleError."""
         if "dimension" not in weights.sizes:
             raise BundleError(f"{MANIFEST}: embedder is missing")
-        found = cls(
+        weights.sizes["features"] = weights.sizes["dimension"] + SHAPE
+        return cls(
             weights.take("shape_mean", "F", SHAPE),
             weights.take("shape_scale", "F", SHAPE),
-            weights.take("word_weights", "F", BUCKETS),
-            weights.take("word_rows", "I", BUCKETS, "words"),
-            weights.take("word_scales", "F", BUCKETS),
         )
-        weights.sizes["features"] = weights.sizes["dimension"] + SHAPE + weights.sizes["words"]
-        return found
-
-    @property
-    def tensors(self) -> dict[str, np.ndarray]:
-        """As a bundle holds them."""
-        return {name: getattr(self, name) for name in self.__slots__}
 
     def __call__(self, text: str, embedding: np.ndarray) -> np.ndarray:
         """float32[features] of a query. Any text will do; what it costs is bounded."""
-        content = read(text)
-        shaped = (shape(text, content) - self.shape_mean) * self.shape_scale
-        parts = (
-            EMBEDDING_SCALE * embedding,
-            SHAPE_SCALE * np.maximum(np.minimum(shaped, 4.0), -4.0),
-            WORDS_SCALE * self._projected(words(content)),
-        )
-        return np.concatenate(parts, dtype=np.float32)
-
-    def _projected(self, buckets: np.ndarray) -> np.ndarray:
-        """float32[w]: the words' rows, weighted, as those of a document of length 1."""
-        weights = self.word_weights[buckets]
-        length = float(np.sqrt(np.vecdot(weights, weights)))
-        scales = self.word_scales[buckets] * weights / (length or 1.0)
-        rows = self.word_rows[buckets].astype(np.float32)
-        projected: np.ndarray = np.einsum("i,ij->j", scales, rows)
-        return projected
+        dimension = len(embedding)
+        found = np.empty(dimension + SHAPE, np.float32)
+        np.multiply(embedding, EMBEDDING_SCALE, out=found[:dimension])
+        shaped = found[dimension:]
+        np.subtract(shape(text), self._mean, out=shaped)
+        shaped *= self._scale
+        np.minimum(shaped, _MOST, out=shaped)
+        np.maximum(shaped, -_MOST, out=shaped)
+        return found

@@ -1,4 +1,4 @@
-"""Four ways to expect a quality from a query's features, as `trunkline-scores` blends them."""
+"""Ways to expect a quality from a query's features, as `trunkline-scores` blends them."""
 
 from __future__ import annotations
 
@@ -49,36 +49,51 @@ class Neighbours:
 
 
 class TaskNetwork:
-    """Networks of one hidden layer that tell the task and the quality, trained on both at once.
+    """A network of one hidden layer that tells the task and the quality, trained on both at once.
 
-    Each of m members has u units (ReLU), t tasks and these tensors: `net_hidden` float[m * u,
-    features], `net_hidden_bias`; `net_tasks` float[m, t, u], `net_tasks_bias`; `net_labels`
-    float[m, labels, u], `net_labels_bias`; `net_task_labels` float[m, labels, t], what being of a
-    task adds to a label's logit. `task_quality` float[labels, t] is the labels' mean quality in
-    each task. Called, it gives the quality that the members expect, and the tasks' mean quality.
+    It has u units (ReLU), t tasks and these tensors: `net_hidden` float[u, features],
+    `net_hidden_bias`; `net_tasks` float[t, u], `net_tasks_bias`; `net_labels` float[labels, u],
+    `net_labels_bias`; `net_task_labels` float[labels, t], what being of a task adds to a label's
+    logit. `task_quality` float[labels, t] is the labels' mean quality in each task. Called, it
+    gives a weighted sum of the quality that the network expects and the tasks' mean quality.
     """
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, network_share: float, tasks_share: float) -> None:
         take = bundle.weights.take
-        self._tasks = take("net_tasks", "F", "members", "tasks", "units")
-        self._tasks_bias = take("net_tasks_bias", "F", "members", "tasks")
-        self._labels = take("net_labels", "F", "members", "labels", "units")
-        self._labels_bias = take("net_labels_bias", "F", "members", "labels")
-        self._task_labels = take("net_task_labels", "F", "members", "labels", "tasks")
-        members, _, units = self._tasks.shape
-        self._hidden = take("net_hidden", "F", members * units, "features")
-        self._hidden_bias = take("net_hidden_bias", "F", members * units)
-        self._quality = take("task_quality", "F", "labels", "tasks")
-        self._shape = members, 1, units
+        tasks = take("net_tasks", "F", "tasks", "units")
+        tasks_bias = take("net_tasks_bias", "F", "tasks")
+        labels = take("net_labels", "F", "labels", "units")
+        labels_bias = take("net_labels_bias", "F", "labels")
+        task_labels = take("net_task_labels", "F", "labels", "tasks")
+        hidden = take("net_hidden", "F", "units", "features")
+        hidden_bias = take("net_hidden_bias", "F", "units")
+        quality = take("task_quality", "F", "labels", "tasks")
+        # A unit that is always 1 carries the biases of what comes after it.
+        self._hidden = np.vstack((hidden, np.zeros_like(hidden[:1])))
+        self._hidden_bias = np.append(hidden_bias, np.float32(1))
+        # A logistic function is half a hyperbolic tangent of half its argument, and a half.
+        half, whole = np.float32(0.5), np.ones((1, len(tasks)), np.float32)
+        self._outputs = np.block(
+            [[tasks, tasks_bias[:, None]], [half * labels, half * labels_bias[:, None]]]
+        )
+        self._of_tasks = np.vstack((half * task_labels, np.float32(tasks_share) * quality, whole))
+        self._share = np.float32(network_share) * half
+        self._tasks, self._labels = len(tasks), len(labels)
 
-    def __call__(self, features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """float[labels] twice."""
-        hidden = np.maximum(product(self._hidden, features) + self._hidden_bias, 0)
-        hidden = hidden.reshape(self._shape)
-        tasks = np.vecdot(self._tasks, hidden) + self._tasks_bias
-        chances = np.exp(tasks - tasks.max(axis=1, keepdims=True))
-        chances /= chances.sum(axis=1, keepdims=True)
-        logits = np.vecdot(self._labels, hidden) + self._labels_bias
-        logits += np.vecdot(self._task_labels, chances[:, None, :])
-        expected = 0.5 * np.tanh(0.5 * logits.mean(axis=0)) + 0.5
-        return expected, product(self._quality, chances.mean(axis=0))
+    def __call__(self, features: np.ndarray) -> np.ndarray:
+        """float32[labels]."""
+        hidden = product(self._hidden, features)
+        hidden += self._hidden_bias
+        np.maximum(hidden, 0, out=hidden)
+        outputs = product(self._outputs, hidden)
+        chances, logits = outputs[: self._tasks], outputs[self._tasks :]
+        chances -= np.maximum.reduce(chances)
+        np.exp(chances, out=chances)
+        of_tasks = product(self._of_tasks, chances)
+        of_tasks *= 1 / of_tasks[-1]
+        logits += of_tasks[: self._labels]
+        np.tanh(logits, out=logits)
+        logits += 1
+        logits *= self._share
+        logits += of_tasks[self._labels : -1]
+        return logits

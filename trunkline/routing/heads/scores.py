@@ -21,7 +21,7 @@ PARTS = ("ridge", "neighbours", "network", "tasks")
 
 
 class ScoresHead:
-    """A label's score is its expected quality in [0, 1] minus what `Costs` takes off.
+    """A label's score is its expected quality, about 0 to 1, minus what `Costs` takes off.
 
     The expected quality is the label's mean quality, tensor `mean_quality` float[labels], plus a
     weighted sum of how far each part (`quality.py`) lies from it. Parameters: `share_ridge`,
@@ -35,36 +35,34 @@ class ScoresHead:
     def __init__(self, bundle: Bundle, args: HeadArgs) -> None:
         self._costs = Costs(bundle, args)
         self._features = Features.of_bundle(bundle.weights)
-        self._ridge_share, self._near_share, *shares = (
-            np.float32(number(bundle, f"share_{part}", 0, 2)) for part in PARTS
-        )
-        self._network_shares = shares
-        used = [self._ridge_share > 0, self._near_share > 0, any(share > 0 for share in shares)]
-        if not any(used):
+        ridge, near, network, tasks = (number(bundle, f"share_{part}", 0, 2) for part in PARTS)
+        if not ridge + near + network + tasks:
             raise BundleError(f"{MANIFEST}: one of parameters.share_… must be above 0")
-        self._ridge = Ridge(bundle) if used[0] else None
-        self._neighbours = Neighbours(bundle) if used[1] else None
-        self._network = TaskNetwork(bundle) if used[2] else None
+        self._ridge_share, self._near_share = np.float32(ridge), np.float32(near)
+        self._ridge = Ridge(bundle) if ridge else None
+        self._neighbours = Neighbours(bundle) if near else None
+        self._network = TaskNetwork(bundle, network, tasks) if network + tasks else None
         mean = bundle.weights.take("mean_quality", "F", "labels")
-        self._rest = mean * (1 - self._ridge_share - self._near_share - sum(shares))
+        self._rest = mean * np.float32(1 - ridge - near - network - tasks)
 
     def scores(self, query: Query) -> np.ndarray:
         assert query.embedding is not None
-        quality = self.quality(self._features(query.text, query.embedding))
-        scores: np.ndarray = quality - self._costs.of(query)
+        scores = self.quality(self._features(query.text, query.embedding))
+        scores -= self._costs.of(query)
         return scores
 
     def quality(self, features: np.ndarray) -> np.ndarray:
         """The expected quality of each label, float[labels], from float32[features]."""
-        quality = self._rest.copy()
+        if self._network is not None:
+            quality = self._network(features)
+            quality += self._rest
+        else:
+            quality = self._rest.copy()
         if self._ridge is not None:
             quality += self._ridge_share * _limited(self._ridge(features))
         if self._neighbours is not None:
             quality += self._near_share * self._neighbours(features)
-        if self._network is not None:
-            expected, of_task = self._network(features)
-            quality += self._network_shares[0] * expected + self._network_shares[1] * of_task
-        return _limited(quality)
+        return quality
 
 
 def _limited(quality: np.ndarray) -> np.ndarray:
