@@ -138,6 +138,6 @@ def _cosines(
     found = []
     with torch.inference_mode():
         for text in probes:
-            ids = torch.tensor([[start, *pieces.ids(text), end]])
+            ids = torch.tensor([[start, *pieces.ids(text).tolist(), end]])
             found.append(float(sentence(ids)[0].numpy() @ exported.embed(text)))
     return found

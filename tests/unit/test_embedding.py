@@ -30,6 +30,8 @@ from trunkline.routing.embedding.tokens import WordPieces
 
 ROOT = Path(__file__).parents[2]
 STATIC = embedder()
+WHOLE = Tokenizer.from_file(str(DATA / "tokenizer.json"))
+PIECES = WordPieces((DATA / "tokenizer.json").read_bytes(), 4096)
 
 TEXTS = {
     "question": "What is the capital of France?",
@@ -151,13 +153,36 @@ def test_no_text_has_more_tokens_than_are_read():
 
 
 def test_words_looked_up_one_by_one_are_the_tokens_of_the_text():
-    whole = Tokenizer.from_file(str(DATA / "tokenizer.json"))
-    pieces = WordPieces((DATA / "tokenizer.json").read_bytes(), 4096)
     texts = [(ROOT / name).read_text("utf-8") for name in ("README.md", "pyproject.toml")]
 
     for text in [*texts, TEXTS["right to left"], TEXTS["emoji"], "ΟΔΥΣΣΕΥΣ İstanbul naïve"]:
         part = excerpt(text, 4096)
-        assert pieces.ids(text) == whole.encode(part, add_special_tokens=False).ids
+        assert PIECES.ids(text).tolist() == WHOLE.encode(part, add_special_tokens=False).ids
+
+
+@given(
+    st.one_of(
+        st.text(max_size=200),
+        st.text(st.characters(max_codepoint=127), max_size=200),
+        st.text("aZ9 .\x00\x1c\x7f\n[SEP]#'ß", max_size=200),
+    )
+)
+@examples(deadline=None, max_examples=500)
+def test_runs_looked_up_are_the_tokens_that_the_tokenizer_gives_each_word(text: str):
+    words = excerpt(text, 4096).split()
+    expected = [WHOLE.encode(word, add_special_tokens=False).ids for word in words]
+    assert PIECES.ids(text).tolist() == [id for ids in expected for id in ids]
+
+
+def test_another_kind_of_tokenizer_is_asked_for_every_word():
+    described = json.loads((DATA / "tokenizer.json").read_text("utf-8"))
+    described["normalizer"]["lowercase"] = False
+    tokenizer = json.dumps(described)
+    whole = Tokenizer.from_str(tokenizer)
+    pieces = WordPieces(tokenizer.encode(), 64)
+    text = "Upper and lower, THE SAME?"
+    assert pieces.ids(text).tolist() == whole.encode(text, add_special_tokens=False).ids
+    assert pieces.ids(text).tolist() != pieces.ids(text.lower()).tolist()
 
 
 def test_the_names_of_special_tokens_are_text_like_any_other(static):

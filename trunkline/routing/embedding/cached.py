@@ -70,4 +70,5 @@ class Cached:
 
 
 def _bytes(key: str, vector: np.ndarray) -> int:
-    return len(key.encode()) + vector.nbytes + OVERHEAD
+    size = len(key) if key.isascii() else len(key.encode())
+    return size + vector.nbytes + OVERHEAD

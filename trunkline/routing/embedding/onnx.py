@@ -54,7 +54,7 @@ class OnnxEmbedder:
         self.dimension = self._dimension()
 
     def embed(self, text: str) -> np.ndarray:
-        ids = self._pieces.ids(text)
+        ids = self._pieces.ids(text).tolist()
         if not ids:
             return np.zeros(self.dimension, dtype=np.float32)
         vector = self._run(ids)

@@ -6,6 +6,7 @@ The table is distilled from MiniLM by `mlops/embedders/distill.py`; `data/PROVEN
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -51,11 +52,13 @@ class StaticEmbedder:
             )
 
     def embed(self, text: str) -> np.ndarray:
-        ids = np.array(self._pieces.ids(text), dtype=np.intp)
-        rows = self._rows[ids].astype(np.float32)
-        vector: np.ndarray = np.einsum("i,ij->j", self._scales[ids], rows)
-        length = np.sqrt(np.einsum("i,i->", vector, vector))
-        return vector / length if length > 0 else vector
+        ids = self._pieces.ids(text)
+        rows = self._rows.take(ids, axis=0).astype(np.float32)
+        vector: np.ndarray = self._scales.take(ids) @ rows
+        length = math.sqrt(vector @ vector)
+        if length > 0:
+            vector *= 1 / length
+        return vector
 
 
 def _table(data: bytes) -> tuple[dict[str, Any], np.ndarray, np.ndarray]:
