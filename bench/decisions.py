@@ -86,13 +86,12 @@ def _cut(tokenizer: Any, text: str) -> str:
 
 def _scored(built: Any, static: Any, text: str, labels: tuple[str, ...]) -> float:
     """Seconds of one decision."""
-    from trunkline.call import Decision
     from trunkline.routing.heads.head import Query
     from trunkline.routing.learned import ranked
 
     began = time.perf_counter()
     embedding = static.embed(text) if built.embeds else None
-    ranked(Decision("", ""), labels, built.scores(Query(text, embedding)))
+    ranked(labels, built.scores(Query(text, embedding)))
     return time.perf_counter() - began
 
 

@@ -21,6 +21,8 @@ from typing import Any
 
 import yaml
 
+from trunkline.telemetry.logs import WRITTEN_AFTER
+
 START_SECONDS = 60.0
 STOP_SECONDS = 40.0
 PORTS = range(20_000, 32_000)
@@ -95,7 +97,12 @@ class Gateway:
         return f"http://{host}:{self.port}"
 
     def log(self) -> str:
-        """What it has printed so far, standard output and standard error."""
+        """What it has printed so far, standard output and standard error, of all that it did."""
+        if self.process.poll() is None:
+            time.sleep(5 * WRITTEN_AFTER)
+        return self._printed()
+
+    def _printed(self) -> str:
         return (self.folder / "log").read_text("utf-8", errors="replace")
 
     def status(self, path: str) -> int | None:
@@ -122,7 +129,7 @@ class Gateway:
     def wait_until_said(self, text: str, seconds: float = START_SECONDS, *, times: int = 1) -> None:
         """Return when its log holds the text so many times."""
         deadline = time.monotonic() + seconds
-        while self.log().count(text) < times:
+        while self._printed().count(text) < times:
             if time.monotonic() > deadline:
                 raise AssertionError(f"not said within {seconds:.0f} s: {text}\n{self.log()}")
             time.sleep(0.005)

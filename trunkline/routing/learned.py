@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..call import Call, Decision, Deployment
@@ -84,36 +84,37 @@ class Learned:
         One that takes too long isn't used, though it is there in the end: then it makes no
         difference whether a strategy runs on the event loop or off it.
         """
+        loaded = loaded or self.loaded
         began = self._clock()
-        decision = await self._decide(call, loaded or self.loaded)
-        decision = replace(decision, seconds=self._clock() - began)
-        if decision.ranking and decision.seconds > self._timeout:
-            decision = replace(decision, ranking=(), scores=(), missing="timeout")
-        return decision
-
-    async def _decide(self, call: Call, loaded: Loaded) -> Decision:
-        nothing = Decision(loaded.strategy, loaded.version)
-        text = query_of(call)
-        if not text:
-            return replace(nothing, missing="no_query")
+        ranking: tuple[str, ...] = ()
+        scores: tuple[float, ...] = ()
+        missing = ""
         try:
-            scores = await self._scores(loaded, text, user_of(call), call.cost_weight)
+            text = query_of(call)
+            if text:
+                asked = text, user_of(call), call.cost_weight
+                blocking = loaded.blocking
+                found = await self._in_thread(loaded, *asked) if blocking else loaded.scores(*asked)
+                ranking, scores = ranked(loaded.labels, found)
+                missing = "" if ranking else "error"
+            else:
+                missing = "no_query"
         except TimeoutError:
-            return replace(nothing, missing="timeout")
+            missing = "timeout"
         except _Busy:
-            return replace(nothing, missing="busy")
+            missing = "busy"
         except Exception:
-            log.exception(
-                "strategy failed", extra={"call_id": call.id, "strategy": loaded.strategy}
-            )
-            return replace(nothing, missing="error")
-        return ranked(nothing, loaded.labels, scores)
+            told = {"call_id": call.id, "strategy": loaded.strategy}
+            log.exception("strategy failed", extra=told)
+            missing = "error"
+        seconds = self._clock() - began
+        if ranking and seconds > self._timeout:
+            ranking, scores, missing = (), (), "timeout"
+        return Decision(loaded.strategy, loaded.version, ranking, scores, seconds, missing)
 
-    async def _scores(
+    async def _in_thread(
         self, loaded: Loaded, text: str, user: str, cost_weight: float | None
     ) -> np.ndarray:
-        if not loaded.blocking:
-            return loaded.scores(text, user, cost_weight)
         if self._waiting >= MOST_WAITING:
             raise _Busy
         if self._threads is None:
@@ -141,14 +142,12 @@ class _Busy(Exception):
     """Too many decisions are being made."""
 
 
-def ranked(nothing: Decision, labels: tuple[str, ...], scores: np.ndarray) -> Decision:
-    """The decision that scores make; none where one of them isn't a number."""
+def ranked(
+    labels: tuple[str, ...], scores: np.ndarray
+) -> tuple[tuple[str, ...], tuple[float, ...]]:
+    """The labels, the best first, and their scores; nothing where a score isn't a number."""
     values = scores.tolist()
-    order = sorted(range(len(labels)), key=values.__getitem__, reverse=True)
-    if any(value != value for value in values):  # noqa: PLR0124 - only NaN isn't itself
-        return replace(nothing, missing="error")
-    return replace(
-        nothing,
-        ranking=tuple([labels[index] for index in order]),
-        scores=tuple([values[index] for index in order]),
-    )
+    if math.isnan(sum(values)) and any(map(math.isnan, values)):
+        return (), ()
+    order = sorted(range(len(values)), key=values.__getitem__, reverse=True)
+    return tuple([labels[place] for place in order]), tuple([values[place] for place in order])

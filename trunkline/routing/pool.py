@@ -34,7 +34,7 @@ class Pool:
     """The deployments of one group, and what is true of them for every call.
 
     usable: those whose credentials are there. missing: variables that the others lack.
-    plain: whether, as long as nobody cools down, every call may go to all of `first`.
+    plain: whether, as long as nobody cools down, every call that `suits` may go to all usable ones.
     first: those of the lowest `order`.
     strategy, fails_over: of the group's manner.
     labels: the label of each deployment by its id, where a learned strategy ranks them.
@@ -44,6 +44,10 @@ class Pool:
         "_all",
         "_filters",
         "_group",
+        "_labelled",
+        "_lacking",
+        "_least_bytes",
+        "_of_label",
         "_tag_filtering",
         "fails_over",
         "first",
@@ -76,13 +80,31 @@ class Pool:
         told = (each.tag_filtering for each in candidates if each.tag_filtering is not None)
         self._tag_filtering = next(told, filters.tags)
         self.first = lowest_order(self.usable)
+        contexts = [each.context for each in self.usable if each.context is not None]
+        self._least_bytes = USUAL_BYTES * min(contexts) if filters.pre_call and contexts else None
+        self._lacking = filters.pre_call and any(each.lacks for each in self.usable)
+        self._of_label = _by_label(self.usable, labels or {})
+        self._labelled = lowest_order(of_best_model(self.usable, labels or {}, ()))
         self.plain = bool(self.usable) and not (
-            labels
-            or self._tag_filtering
-            or filters.pre_call
+            self._tag_filtering
             or any(each.places for each in self.usable)
             or (filters.limits and any(_limited(each) for each in self.usable))
         )
+
+    def suits(self, call: Call) -> bool:
+        """Whether a call is surely none that a model here may not take."""
+        most = self._least_bytes
+        if most is not None and not (call.raw and not call.uploads and len(call.raw) <= most):
+            return False
+        return not (self._lacking and needed(call))
+
+    def best(self, ranking: Sequence[str]) -> Candidates:
+        """Of a plain pool with labels, those of the best model and of its lowest `order`."""
+        for label in ranking:
+            found = self._of_label.get(label)
+            if found:
+                return found
+        return self._labelled
 
     def eligible(self, call: Call, health: Health) -> Candidates:
         """The candidates that the call may go to now.
@@ -215,6 +237,12 @@ def preferred(
     free = tuple(each for each in eligible if each.free)
     untried = tuple(each for each in free if each.deployment.id not in tried) if tried else free
     return lowest_order(narrowed(untried or free))
+
+
+def _by_label(candidates: Candidates, labels: Mapping[str, str]) -> dict[str, Candidates]:
+    """Those of each label that any has, of their lowest `order`."""
+    found = {labels[each.deployment.id] for each in candidates if each.deployment.id in labels}
+    return {label: lowest_order(of_best_model(candidates, labels, (label,))) for label in found}
 
 
 def of_best_model(

@@ -178,9 +178,13 @@ class Router:
         context-window kind where the prompt is too long for all.
         """
         pool = self._pool(candidates if type(candidates) is tuple else tuple(candidates))
-        if pool.plain and not tried and not self._health.cooling:
-            return self._pick(pool, pool.first, call)
-        narrowed = await self._narrowed(pool, call)
+        if pool.labels is not None and self.learned is not None and call.decision is None:
+            call.decision = await self.learned.decide(call)
+        if pool.plain and not tried and not self._health.cooling and pool.suits(call):
+            decision = call.decision if pool.labels is not None else None
+            first = pool.first if decision is None else pool.best(decision.ranking)
+            return self._pick(pool, first, call)
+        narrowed = self._narrowed(pool, call)
         while True:
             eligible = pool.eligible(call, self._health)
             best = preferred(eligible, tried, narrowed)
@@ -191,14 +195,12 @@ class Router:
                 return given.deployment
             hand_on(given.vitals)
 
-    async def _narrowed(
+    def _narrowed(
         self, pool: Pool, call: Call
     ) -> Callable[[tuple[Candidate, ...]], tuple[Candidate, ...]]:
         """What leaves the candidates of the best model: all, where no learned strategy ranks."""
-        if pool.labels is None or self.learned is None:
+        if pool.labels is None or call.decision is None:
             return _all
-        if call.decision is None:
-            call.decision = await self.learned.decide(call)
         return partial(of_best_model, labels=pool.labels, ranking=call.decision.ranking)
 
     def _pick(self, pool: Pool, candidates: tuple[Candidate, ...], call: Call) -> Deployment:
