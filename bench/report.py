@@ -64,8 +64,11 @@ def _routing(routing: Figures) -> Iterator[str]:
     """Routers: what their decisions are worth on held-out queries, and how long they take."""
     yield "## Routers"
     yield ""
-    yield "| | quality | cost | of the best single model's cost | p50 / p99, µs | LLMRouter, µs |"
-    yield "|---|--:|--:|--:|--:|--:|"
+    yield (
+        "| | quality | cost | of the best single model's cost | p50 / p99, µs"
+        " | embedding given, µs | LLMRouter, µs |"
+    )
+    yield "|---|--:|--:|--:|--:|--:|--:|"
     times, theirs = routing["decisions"]["strategies"], routing["library"]
     for name, report in routing["quality"].items():
         router, timed = report["router"], times.get(name)
@@ -74,13 +77,14 @@ def _routing(routing: Figures) -> Iterator[str]:
             f"{router['cost']['value']:.2f}",
             f"{router['cost_of_best_single']:.0%}",
             f"{timed['p50_us']:.0f} / {timed['p99_us']:.0f}" if timed else "–",
+            f"{timed['head_p50_us']:.0f}" if timed else "–",
             f"{theirs[name]:,.0f}" if name in theirs else "–",
         ]
         yield f"| {name} | {' | '.join(cells)} |"
     simple = routing["quality"]["trunkline-scores"]["baselines"]
     for name, one in simple.items():
         cost = one["cost"] / simple["best_single"]["cost"]
-        cells = [f"{one['quality']:.3f}", f"{one['cost']:.2f}", f"{cost:.0%}", "–", "–"]
+        cells = [f"{one['quality']:.3f}", f"{one['cost']:.2f}", f"{cost:.0%}", "–", "–", "–"]
         yield f"| {name.replace('_', ' ')} | {' | '.join(cells)} |"
     yield ""
     pairs, through = routing["pairs"], routing["throughput"]
