@@ -20,6 +20,8 @@ import aiohttp
 from .access.identity import Authenticator
 from .api.http import Receive, Scope, Send
 from .api.surface import Surface
+from .cache.answers import Answers
+from .cache.stores import addressed, build_store
 from .call import Call, Deployment
 from .deadline import Alarms
 from .gateway import Gateway, Serving
@@ -76,6 +78,7 @@ class Application:
         self._learned: Learned | None = None
         self._routing: Routing | None = None
         self._recorder: Recorder | None = None
+        self._answers: Answers | None = None
         self._session: aiohttp.ClientSession | None = None
         self._litellm = LitellmLane(settings.litellm_settings.model_dump(exclude_none=True))
 
@@ -85,6 +88,9 @@ class Application:
         found = {general.master_key or ""}
         for endpoint in general.pass_through_endpoints:
             found.update(endpoint.headers.values(), addresses.secrets_of(endpoint.target))
+        params = addressed(self._settings.litellm_settings.cache_params, os.environ)
+        found.update((params.password or "", params.s3_aws_secret_access_key or ""))
+        found.update(addresses.secrets_of(params.redis_url or ""))
         return found.union(*map(secrets_of, self._snapshot.everything))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -131,6 +137,7 @@ class Application:
             metrics=metrics,
             workflows=self._routing.workflows(router, metrics, CHAT) if self._routing else None,
             recorder=self._recorder,
+            answers=self._caching(metrics),
             heartbeat=settings.general_settings.stream_heartbeat_seconds,
         )
         limit = settings.general_settings.max_request_size_mb
@@ -178,12 +185,29 @@ class Application:
         content = general.store_prompts_in_spend_logs
         return Recorder(store, self._learned, cost, content=content)
 
+    def _caching(self, metrics: Metrics) -> Answers | None:
+        """What keeps answers; None where the configuration doesn't ask for it."""
+        settings, general = self._settings.litellm_settings, self._settings.general_settings
+        if not settings.cache:
+            return None
+        params = addressed(settings.cache_params, os.environ)
+        folder = located(self._settings.source.parent, general.data_directory)
+        self._answers = Answers(
+            build_store(params, folder),
+            params,
+            metrics,
+            specific=settings.enable_caching_on_provider_specific_optional_params,
+        )
+        return self._answers
+
     def _prices(self, deployment: Deployment) -> Prices | None:
         return Prices.from_facts(self._snapshot.facts_of(deployment))
 
     async def _stop(self) -> None:
         if self._routing is not None:
             await self._routing.stop()
+        if self._answers is not None:
+            await self._answers.close()
         if self._recorder is not None:
             await asyncio.to_thread(self._recorder.store.close)
         if self._session is not None:

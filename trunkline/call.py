@@ -4,6 +4,7 @@ Operation    a kind of call, one row of the table in `operations.py`
 Deployment   one entry of `model_list` or `search_tools`, ready to be called
 Call         one request of a client, from the door to the answer
 StandIn      a model group that is asked where another has failed
+Caching      what a request asks of the cache of answers
 Decision     how a learned strategy ranks the models that a call may go to
 Part         what a call that a workflow makes is to the client's call
 Attempt      one try of a call on one deployment
@@ -250,6 +251,27 @@ class Part:
     label: str = ""
 
 
+@dataclass(frozen=True, slots=True)
+class Caching:
+    """What a request asks of the cache of answers.
+
+    read, write: whether a kept answer will do, and whether the answer may be kept.
+    wanted: whether it asks to be cached where only such requests are.
+    ttl: seconds that the answer may be kept. max_age: seconds that a kept one may be old.
+    namespace: who asks under another name has other answers.
+    """
+
+    read: bool = True
+    write: bool = True
+    wanted: bool = False
+    ttl: float | None = None
+    max_age: float | None = None
+    namespace: str = ""
+
+
+DEFAULT_CACHING = Caching()
+
+
 @dataclass(slots=True)
 class Call:
     """One request of a client, or of a workflow that answers one.
@@ -274,6 +296,10 @@ class Call:
         `providers/affinity.py`); empty for any.
     cost_weight: what the client asks a learned strategy to weigh costs with (see
         `routing/heads/head.py`); None for the configured weight.
+    caller: who calls, by the name that `access.identity.Principal` gives.
+    caching: what the client asks of the cache of answers.
+    cache_key: under which its answer is kept, or would be; empty where it isn't.
+    cached: how the answer came: "hit", or "shared" with a call that was under way; else empty.
     decision: what a learned strategy made of the call; None as long as none was asked.
     part: what it is to a client's call; None where it is one.
     inner: the calls that a workflow made to answer it, in their order.
@@ -301,6 +327,10 @@ class Call:
     provider: str = ""
     account: str = ""
     cost_weight: float | None = None
+    caller: str = ""
+    caching: Caching = DEFAULT_CACHING
+    cache_key: str = ""
+    cached: str = ""
     decision: Decision | None = None
     part: Part | None = None
     inner: list[Call] = field(default_factory=list)

@@ -1,6 +1,6 @@
 """The pipeline that every model call takes:
 
-    authenticate → authorise → route → dispatch (retry, fall back) → answer
+    authenticate → authorise → cache → route → dispatch (retry, fall back) → answer
 
 A call runs to its end on the `Serving` that was current when it arrived.
 """
@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from .access.identity import Authenticator, Principal
+from .cache.answers import Answers
 from .call import Answer, Attempt, Call, Deployment, StandIn, Timeouts
 from .errors import GatewayError, NotFound, ProviderError, internal_error
 from .live.snapshot import Snapshot
@@ -46,6 +47,7 @@ class Serving:
 
     workflows: answers calls by calls of its own, where the strategy does so; else None.
     recorder: keeps what learned strategies decided; None where nobody asked for it.
+    answers: keeps answers, and gives them again; None where they aren't cached.
     heartbeat: seconds of silence after which a stream carries a comment.
     """
 
@@ -58,6 +60,7 @@ class Serving:
     metrics: Metrics
     workflows: Workflows | None
     recorder: Recorder | None
+    answers: Answers | None
     heartbeat: float
 
 
@@ -83,10 +86,14 @@ class Gateway:
         return self.serving.authenticator.authenticate(key)
 
     async def answer(self, call: Call) -> Answer:
-        """The answer of the first deployment that gives one.
+        """The answer that is kept, or that of the first deployment which gives one.
 
         Raises GatewayError when none does; its `attempts` say which were tried.
         """
+        answers = self.serving.answers
+        return await (answers.answer(call, self._ask) if answers else self._ask(call))
+
+    async def _ask(self, call: Call) -> Answer:
         serving = self.serving
         resolve: Resolve = serving.snapshot.resolver(call.operation)
         attempt = _attempt

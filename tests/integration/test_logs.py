@@ -43,7 +43,7 @@ def test_the_start_tells_strategies_routes_and_models_once_for_all_workers(
     needy = entry("needy", "openai/gpt-4o", api_key="os.environ/NOT_SET_ANYWHERE")
     config = {
         "model_list": [mock("fast"), mock("fast"), needy],
-        "litellm_settings": {"cache": True},
+        "litellm_settings": {"scim_admin_group": "staff"},
         "router_settings": {"routing_strategy": "least-busy"},
     }
 
@@ -58,7 +58,7 @@ def test_the_start_tells_strategies_routes_and_models_once_for_all_workers(
         "routes registered",
         "models registered",
         "the environment variable NOT_SET_ANYWHERE isn't set; this deployment of needy",
-        "litellm_settings.cache: not supported yet",
+        "litellm_settings.scim_admin_group: not supported yet",
         "no master key is configured",
     ):
         assert log.count(once) == 1
@@ -71,7 +71,7 @@ def test_each_line_is_a_json_object_where_that_is_configured(
     openai.fault(Status(500), CutMidStream(after_chunks=2))
     config = {
         "model_list": [entry("fast", "openai/gpt-4o", api_base=openai.base_url, api_key="sk-x")],
-        "litellm_settings": {"json_logs": True, "cache": True, "num_retries": 0},
+        "litellm_settings": {"json_logs": True, "scim_admin_group": "staff", "num_retries": 0},
         "router_settings": {"allowed_fails": 0, "cooldown_time": 0.001},
     }
 

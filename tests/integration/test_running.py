@@ -277,7 +277,7 @@ model_list:
   - model_name: fast
     litellm_params: {model: openai/gpt-4o, api_key: os.environ/NOT_SET_ANYWHERE}
 litellm_settings:
-  cache: true
+  scim_admin_group: staff
   num_retires: 3
 general_settings:
   alerting: [slack]

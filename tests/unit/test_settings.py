@@ -455,7 +455,7 @@ def test_no_secret_stands_in_warnings_or_in_how_settings_print(read: Read) -> No
         ("router_settings: {drop_params: true}", "it belongs to litellm_settings"),
         ("routersettings: {}", "did you mean router_settings?"),
         ("general_settings: {allowed_ips: [10.0.0.1]}", "this restriction is NOT enforced"),
-        ("litellm_settings: {cache: true}", "not supported yet: it has no effect"),
+        ("litellm_settings: {scim_admin_group: x}", "not supported yet: it has no effect"),
         ("router_settings: {redis_host: x}", "each process keeps its own routing state"),
         ("source: x", "unknown; it has no effect"),
         ("router_settings: {retry_policy: {Timeouts: 3}}", "unknown; it has no effect"),
@@ -481,7 +481,7 @@ def test_a_key_that_many_entries_have_is_told_once(read: Read) -> None:
 @pytest.mark.parametrize(
     "text",
     [
-        "litellm_settings: {cache: false}",
+        "litellm_settings: {turn_off_message_logging: false}",
         "general_settings: {alerting: [], store_model_in_db: false, database_url: ''}",
         "guardrails: []",
         "x-defaults: {a: b}",

@@ -26,14 +26,7 @@ EXPECTED = {
     "aliases": Loaded({"gpt-4o": 1, "mistral/*": 1}),
     "azure": Loaded({"gpt-4o": 1, "whisper": 1, "entra": 1}),
     "bedrock": Loaded({"claude": 2, "titan-embeddings": 1}),
-    "caching": Loaded(
-        {"gpt-4o-mini": 1, "text-embedding-3-small": 1},
-        (
-            "litellm_settings.cache",
-            "litellm_settings.cache_params",
-            "litellm_settings.enable_caching_on_provider_specific_optional_params",
-        ),
-    ),
+    "caching": Loaded({"gpt-4o-mini": 1, "text-embedding-3-small": 1}),
     "callbacks": Loaded(
         {"gpt-4o": 1},
         (

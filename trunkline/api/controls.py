@@ -8,6 +8,7 @@ from typing import Any
 
 from ..call import Call
 from ..errors import InvalidRequest
+from .client_caching import of_field, of_header
 from .client_fallbacks import MOST_RETRIES, read_fallbacks
 
 FIELDS = frozenset(
@@ -49,6 +50,8 @@ def take_controls(call: Call) -> None:
     for name in ("x-litellm-timeout", "x-litellm-stream-timeout", "x-litellm-num-retries"):
         if name in headers:
             _apply_header(call, name, headers[name])
+    if "cache-control" in headers:
+        call.caching = of_header(call.caching, headers["cache-control"])
     if COST_WEIGHT in headers:
         call.cost_weight = _weight(headers[COST_WEIGHT], COST_WEIGHT)
     if "x-litellm-tags" in headers:
@@ -63,6 +66,8 @@ def _apply(call: Call, taken: Mapping[str, Any]) -> None:
     for name in limits:
         if taken.get(name) is not None:
             call.timeout = _seconds(taken[name], name)
+    if taken.get("cache") is not None:
+        call.caching = of_field(taken["cache"])
     if taken.get("num_retries") is not None:
         call.num_retries = _count(taken["num_retries"], "num_retries")
     if taken.get("disable_fallbacks") is True:

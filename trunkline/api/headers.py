@@ -39,6 +39,8 @@ class AnswerHeaders:
         ]
         if call.decision is not None:
             headers += _decided(call.decision)
+        if call.cache_key or call.cached:
+            headers += _cached(call)
         if call.inner:
             headers += _made_of(call)
         if not call.stream:
@@ -58,6 +60,8 @@ class AnswerHeaders:
 
     def _cost(self, call: Call, snapshot: Snapshot) -> int | None:
         """Nano-dollars of all that was called; None where a price or the usage isn't known."""
+        if call.cached:
+            return 0
         if not call.inner:
             prices = self._known(call.attempts[-1], snapshot)[1]
             return prices.cost(call.usage) if prices else None
@@ -105,6 +109,14 @@ def _decided(decision: Decision) -> EncodedHeaders:
     ]
     if decision.missing:
         headers.append((b"x-trunkline-decision-missing", _plain(decision.missing)))
+    return headers
+
+
+def _cached(call: Call) -> EncodedHeaders:
+    """Whether the answer was kept before, and under which key it is."""
+    headers = [(b"x-trunkline-cache", call.cached.encode() or b"miss")]
+    if call.cache_key:
+        headers.append((b"x-litellm-cache-key", _plain(call.cache_key)))
     return headers
 
 

@@ -57,7 +57,7 @@ class Inference:
         uploads: tuple[Upload, ...] = ()
         try:
             headers = header_map(scope)
-            self._gateway.authenticate(credential(headers))
+            caller = self._gateway.authenticate(credential(headers))
             if operation.body == "multipart" and is_form(headers):
                 body, form = b"", await read_form(receive, headers, self._body_limit)
             else:
@@ -67,6 +67,7 @@ class Inference:
             call = read_call(
                 call_id, started, operation, path, scope["query_string"], headers, body, form
             )
+            call.caller = caller.name
             await self._answer(call, receive, send)
         except ClientGone:
             log.info("client closed the connection", extra={"call_id": call_id})

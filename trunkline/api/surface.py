@@ -22,6 +22,7 @@ from ..gateway import Gateway
 from ..operations import OPERATIONS
 from . import (
     about,
+    cache,
     errors,
     feedback,
     health,
@@ -131,6 +132,7 @@ def _others(
         routing.router(gateway, alarms, body_limit),
         feedback.router(gateway, alarms),
         hot_reload.router(gateway, watches),
+        cache.router(gateway, alarms),
         search_tools.router(gateway),
     ):
         app.include_router(each)

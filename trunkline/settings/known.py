@@ -27,11 +27,11 @@ LATER: Mapping[str, frozenset[str]] = {
     ),
     "litellm_settings": frozenset(
         """
-        audit_log_callbacks aws_sqs_callback_params budget_reset_time cache cache_params
+        audit_log_callbacks aws_sqs_callback_params budget_reset_time
         cost_discount_config cost_margin_config custom_provider_map datadog_params
         default_internal_user_params default_key_generate_params default_team_params
         default_team_settings disable_end_user_cost_tracking
-        enable_caching_on_provider_specific_optional_params enable_redis_auth_cache
+        enable_redis_auth_cache
         forward_traceparent_to_llm_provider global_bitbucket_config
         global_gitlab_config global_prompt_directory key_alias_pattern
         key_generation_settings langfuse_default_tags log_raw_request_response

@@ -344,6 +344,49 @@ class RouterSettings(Section):
         return LearnedArgs.of(self.routing_strategy_args)
 
 
+class CacheParams(Section):
+    """Where answers are kept: LiteLLM's `cache_params`.
+
+    type: None for Redis where the configuration or the environment says where one is, else local.
+    mode: `default_off` caches only what asks for it. ttl: seconds that an answer is kept.
+    namespace: what keys begin with. redis_url: in the place of host, port and the like.
+    """
+
+    type: Annotated[str, one_of("local", "redis", "s3", "disk")] | None = None
+    mode: Annotated[str, one_of("default_on", "default_off")] = "default_on"
+    ttl: Seconds | None = None
+    default_in_memory_ttl: Seconds | None = None
+    default_in_redis_ttl: Seconds | None = None
+    namespace: Text = "trunkline:answers"
+    supported_call_types: Texts | None = None
+
+    host: Text | None = None
+    port: Count | None = None
+    username: Text | None = None
+    password: Text | None = None
+    db: Count = 0
+    ssl: Flag = False
+    redis_url: Text | None = None
+
+    s3_bucket_name: Text = ""
+    s3_path: Text = ""
+    s3_region_name: Text | None = None
+    s3_endpoint_url: Url | None = None
+    s3_aws_access_key_id: Text | None = None
+    s3_aws_secret_access_key: Text | None = None
+    s3_aws_session_token: Text | None = None
+    s3_use_ssl: Flag = True
+    s3_verify: FlagOrAuthorities | None = None
+
+    disk_cache_dir: Name | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        if self.type == "s3" and not self.s3_bucket_name:
+            raise expected("an s3_bucket_name beside the type s3")
+        return self
+
+
 class LitellmSettings(Section):
     """Defaults for all models; from `ssl_verify` on, what LiteLLM's SDK is told."""
 
@@ -364,6 +407,9 @@ class LitellmSettings(Section):
     success_callback: Texts = Field(default_factory=list)
     failure_callback: Texts = Field(default_factory=list)
     require_auth_for_metrics_endpoint: Flag = True
+    cache: Flag = False
+    cache_params: CacheParams = CacheParams()
+    enable_caching_on_provider_specific_optional_params: Flag = False
 
     ssl_verify: FlagOrAuthorities | None = None
     ssl_certificate: CertificateFile | None = None

@@ -4,6 +4,10 @@
     trunkline_reloads_total                        reloads, and what they came to instead
     trunkline_routing_decisions_total              decisions of a learned strategy, by outcome
     trunkline_workflow_steps_total                 calls that workflows made, by outcome
+    trunkline_cache_failures_total                 times that the store of answers failed
+    litellm_cache_hits_metric_total                calls that a kept answer was given to
+    litellm_cache_misses_metric_total              calls that a provider answered in spite of it
+    litellm_cached_tokens_metric_total             tokens of kept answers
     litellm_deployment_failure_responses_total     attempts that failed
     litellm_deployment_successful_fallbacks_total  groups that answered in another's place
     litellm_deployment_failed_fallbacks_total      groups that could not
@@ -84,6 +88,15 @@ class Metrics:
     def reloaded(self, watched: str, outcome: str) -> None:
         """What is watched changed, or something stood in the way; see `live/status.py`."""
 
+    def cache_hit(self, group: str, tokens: int) -> None:
+        """A kept answer was given again. group: that had given it. tokens: it had cost so many."""
+
+    def cache_missed(self, group: str) -> None:
+        """A group answered what could have been kept."""
+
+    def cache_failed(self, store: str) -> None:
+        """The store of answers could not be reached."""
+
     def exposition(self, accept: str) -> Exposition | None:
         """All counts in the format that a scraper accepts; None where there are none."""
         return None
@@ -110,6 +123,20 @@ class PrometheusMetrics(Metrics):
         )
         self._reloads = self._counter(
             "trunkline_reloads", "Reloads, and what they came to instead", "watched", "outcome"
+        )
+        self._hits = self._counter(
+            "litellm_cache_hits_metric", "Calls that a kept answer was given to", "requested_model"
+        )
+        self._misses = self._counter(
+            "litellm_cache_misses_metric",
+            "Calls that a provider answered in spite of the cache",
+            "requested_model",
+        )
+        self._kept_tokens = self._counter(
+            "litellm_cached_tokens_metric", "Tokens of kept answers", "requested_model"
+        )
+        self._cache_failures = self._counter(
+            "trunkline_cache_failures", "Times that the store of answers failed", "store"
         )
         self._fallbacks = {
             True: self._counter(
@@ -155,6 +182,16 @@ class PrometheusMetrics(Metrics):
 
     def reloaded(self, watched: str, outcome: str) -> None:
         self._reloads.labels(watched, outcome).inc()
+
+    def cache_hit(self, group: str, tokens: int) -> None:
+        self._hits.labels(group).inc()
+        self._kept_tokens.labels(group).inc(tokens)
+
+    def cache_missed(self, group: str) -> None:
+        self._misses.labels(group).inc()
+
+    def cache_failed(self, store: str) -> None:
+        self._cache_failures.labels(store).inc()
 
     def exposition(self, accept: str) -> Exposition | None:
         registry = self._registry
