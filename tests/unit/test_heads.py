@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -167,6 +169,81 @@ def test_by_angle_length_does_not_count() -> None:
     assert decided(built("llmrouter-knn", tensors, angle), query) == "zebra"
 
 
+def spread(count: int, dimension: int = DIMENSION) -> np.ndarray:
+    """Points of length 1."""
+    points = floats(count, dimension)
+    points /= np.linalg.norm(points, axis=1, keepdims=True)
+    return points
+
+
+CLOUDS = {
+    "spread": spread(300),
+    "long": spread(300) * 1000,
+    "on a grid": np.round(floats(300, DIMENSION)),
+    "each five times": np.repeat(spread(60), 5, axis=0),
+    "one": spread(1),
+    "of as many axes as points": np.eye(DIMENSION, dtype=np.float32),
+}
+
+
+def asked(points: np.ndarray) -> list[np.ndarray]:
+    """Queries: nothing, points, what lies between them, and others."""
+    between = (points[:6] + points[-6:]) / 2
+    return [np.zeros(DIMENSION, np.float32), *points[:9], *between, *spread(20), *spread(5) * 3]
+
+
+def neighbours_scores(
+    points: np.ndarray, labels: np.ndarray, query: np.ndarray, k: int
+) -> list[float]:
+    """The share of each label among the k nearest points, by the formula."""
+    distances = [math.dist(point, query) for point in points.tolist()]
+    nearest = sorted(range(len(points)), key=distances.__getitem__)[:k]
+    return [sum(labels[near] == label for near in nearest) / k for label in range(len(LABELS))]
+
+
+@pytest.mark.criterion("R2.1")
+@pytest.mark.parametrize("cloud", CLOUDS)
+def test_neighbours_are_those_of_the_plain_formula(cloud: str) -> None:
+    points = CLOUDS[cloud]
+    labels = np.arange(len(points)) * 7 % 5 % 3
+    for k in {1, min(5, len(points))}:
+        tensors = {"points": points, "point_labels": labels}
+        made = built("llmrouter-knn", tensors, {"n_neighbors": k})
+        for query in asked(points):
+            expected = neighbours_scores(points, labels, query, k)
+            assert made.scores(Query("", query)) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.criterion("R2.1")
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_nearer_neighbours_weigh_more_as_the_plain_formula_has_it(metric: str) -> None:
+    points = CLOUDS["spread"] * np.linspace(0.5, 2, 300, dtype=np.float32)[:, np.newaxis]
+    labels = np.arange(300) % 3
+    tensors = {"points": points, "point_labels": labels}
+    made = built(
+        "llmrouter-knn", tensors, {"n_neighbors": 9, "weights": "distance"} | {"metric": metric}
+    )
+    for query in spread(40):
+        there, here = points.astype(float), query.astype(float)
+        distances = np.linalg.norm(there - here, axis=1)
+        if metric == "cosine":
+            distances = 1 - there @ here / np.linalg.norm(there, axis=1) / np.linalg.norm(here)
+        nearest = np.argsort(distances)[:9]
+        votes = [np.sum(1 / distances[nearest[labels[nearest] == label]]) for label in range(3)]
+        assert made.scores(Query("", query)) == pytest.approx(votes / np.sum(votes))
+
+
+@pytest.mark.criterion("R2.1")
+@pytest.mark.parametrize("metric", ["euclidean", "cosine"])
+def test_of_neighbours_that_are_the_query_itself_each_weighs_the_same(metric: str) -> None:
+    points = CLOUDS["each five times"]
+    tensors = {"points": points, "point_labels": np.tile([0, 1, 1, 2, 2], 60)}
+    chosen = {"n_neighbors": 5, "weights": "distance", "metric": metric}
+    made = built("llmrouter-knn", tensors, chosen)
+    for point in points[::5]:
+        assert made.scores(Query("", point)) == pytest.approx([0.2, 0.4, 0.4], abs=1e-9)
+
+
 def voted(intercepts: list[float], **parameters: Any) -> str:
     """By a machine whose decisions are its intercepts: ant-monkey, ant-zebra, monkey-zebra."""
     tensors = {
@@ -187,6 +264,60 @@ def test_pairs_of_classes_vote_and_a_tie_goes_to_the_name_that_sorts_first() -> 
 @pytest.mark.criterion("R2.1")
 def test_with_break_ties_the_surest_of_the_tied_classes_wins() -> None:
     assert voted([1, -5, 1], break_ties=True) == "zebra"
+
+
+def machine(*counts: int) -> dict[str, np.ndarray]:
+    """Tensors of a machine as training leaves it: no strength is below 0; some are."""
+    classes, own = len(counts), np.repeat(np.arange(len(counts)), counts)
+    strengths = np.maximum(floats(classes - 1, len(own)), 0) / np.array(counts, np.float32)[own]
+    later = np.arange(classes - 1)[:, np.newaxis] >= own
+    return {
+        "classes": np.array([1, 2, 0])[:classes],
+        "support_vectors": spread(len(own)),
+        "support_counts": np.array(counts),
+        "dual_coefficients": np.where(later, strengths, -strengths),
+        "intercepts": floats(classes * (classes - 1) // 2) / 9,
+    }
+
+
+def machine_votes(tensors: dict[str, np.ndarray], kernel: str, query: np.ndarray) -> list[int]:
+    """The votes for each label, pair by pair, by the formula."""
+    vectors, here = tensors["support_vectors"].astype(float), query.astype(float)
+    similar = {
+        "rbf": lambda vector: math.exp(-0.5 * math.dist(vector, here) ** 2),
+        "linear": lambda vector: vector @ here,
+        "poly": lambda vector: (0.5 * vector @ here) ** 3,
+        "sigmoid": lambda vector: math.tanh(0.5 * vector @ here),
+    }[kernel]
+    own = np.repeat(np.arange(len(tensors["support_counts"])), tensors["support_counts"])
+    votes = [-1] * len(LABELS)
+    for label in tensors["classes"]:
+        votes[label] = 0
+    for intercept, (one, other) in zip(
+        tensors["intercepts"], combinations(range(len(tensors["classes"])), 2), strict=True
+    ):
+        decision = float(intercept)
+        for vector, held, coefficients in zip(
+            vectors, own, tensors["dual_coefficients"].T, strict=True
+        ):
+            if held in (one, other):
+                row = other - 1 if held == one else one
+                decision += float(coefficients[row]) * similar(vector)
+        votes[tensors["classes"][one if decision > 0 else other]] += 1
+    return votes
+
+
+@pytest.mark.criterion("R2.1")
+@pytest.mark.parametrize("kernel", ["rbf", "linear", "poly", "sigmoid"])
+@pytest.mark.parametrize(
+    "counts", [(4, 3, 5), (300, 4, 5), (4, 300, 5), (4, 5, 300), (200, 5), (5, 200)]
+)
+def test_machines_vote_as_the_plain_formula_does(counts: tuple[int, ...], kernel: str) -> None:
+    tensors = machine(*counts)
+    made = built("llmrouter-svm", tensors, {"kernel": kernel})
+    for query in asked(tensors["support_vectors"]):
+        votes = machine_votes(tensors, kernel, query)
+        assert made.scores(Query("", query)) == pytest.approx(votes, abs=1e-9)
 
 
 @pytest.mark.criterion("R2.1")

@@ -6,12 +6,13 @@ or by the sum of their inverse distances; among equals the class whose name sort
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .head import HeadArgs, Query
-from .network import product
+from .network import aligned, product
 from .parameters import choice, label_numbers, whole
 
 if TYPE_CHECKING:
@@ -32,14 +33,14 @@ class KnnHead:
     Parameters: `n_neighbors`; `weights` (uniform, distance); `metric` (euclidean, cosine).
 
     A float32 product finds the few points that can be among the nearest, whatever its rounding;
-    float64 orders those.
+    float64 orders those, where that makes a difference.
     """
 
     embeds = True
     blocking = False
 
     def __init__(self, bundle: Bundle, args: HeadArgs) -> None:
-        self._points = bundle.weights.take("points", "F", "points", "dimension")
+        self._points = aligned(bundle.weights.take("points", "F", "points", "dimension"))
         self._labels = label_numbers(bundle, "point_labels", "points")
         count, dimension = self._points.shape
         self._k = whole(bundle, "n_neighbors", 1, count)
@@ -47,42 +48,50 @@ class KnnHead:
         self._cosine = choice(bundle, "metric", ("euclidean", "cosine")) == "cosine"
         self._ties = by_name(bundle.labels) * TIE
         squares = np.einsum("ij,ij->i", self._points, self._points, dtype=np.float64)
-        self._lengths = np.sqrt(squares)
-        self._lengths[self._lengths == 0] = 1.0
-        self._squares = squares.astype(np.float32)
-        self._shares = (1.0 / self._lengths).astype(np.float32)
+        lengths = np.sqrt(squares)
+        lengths[lengths == 0] = 1.0
+        self._halves = (squares / 2.0).astype(np.float32)
+        self._shares = (1.0 / lengths).astype(np.float32)
         # Twice the worst rounding of a float32 product of `dimension` terms (Higham, Accuracy and
-        # Stability of Numerical Algorithms, 3.1), for a query of length 1.
-        longest = 1.0 if self._cosine else 2.0 * float(self._lengths.max())
-        self._slack = 2.0 * longest * (dimension + 4) * 2.0**-24
+        # Stability of Numerical Algorithms, 3.1), by the query's length, and of the halves.
+        longest = 1.0 if self._cosine else float(lengths.max())
+        self._slack = 2.0**-23 * longest * (dimension + 4)
+        self._least_slack = 2.0**-21 * longest**2
 
     def scores(self, query: Query) -> np.ndarray:
         assert query.embedding is not None
-        nearest, distances = self._nearest(query.embedding)
-        weights = None
-        if self._inverse:
-            exact = distances == 0
-            weights = exact.astype(float) if exact.any() else 1.0 / distances
-        votes = np.bincount(self._labels[nearest], weights, minlength=len(self._ties))
+        nearest, weights = self._nearest(query.embedding), None
+        if self._inverse or len(nearest) > self._k:
+            distances = self._distances(nearest, query.embedding.astype(np.float64))
+            order = distances.argsort(kind="stable")[: self._k]
+            nearest, distances = nearest[order], distances[order]
+            if self._inverse:
+                exact = distances == 0
+                weights = exact.astype(float) if exact.any() else 1.0 / distances
+        votes = np.bincount(self._labels[nearest], weights, len(self._ties))
         scores: np.ndarray = votes / votes.sum() - self._ties
         return scores
 
-    def _nearest(self, embedding: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """The k nearest points and their distances, nearest first; equals in their order."""
-        products = product(self._points, embedding)
-        length = float(np.sqrt(embedding @ embedding)) or 1.0
-        k = self._k
-        rough = products * -self._shares if self._cosine else self._squares - 2.0 * products
-        bound = np.partition(rough, k - 1)[k - 1] + self._slack * max(length, 1.0)
-        near = np.flatnonzero(rough <= bound)
-        exact = self._distances(near, embedding.astype(np.float64), length)
-        order = np.argsort(exact, kind="stable")[:k]
-        return near[order], exact[order]
+    def _nearest(self, embedding: np.ndarray) -> np.ndarray:
+        """In their order, the points that can be among the k nearest: k, or more."""
+        near = product(self._points, embedding)
+        if self._cosine:
+            near *= self._shares
+        else:
+            near -= self._halves
+        place = len(near) - self._k
+        slack = self._slack * math.sqrt(embedding @ embedding) + self._least_slack
+        least = np.partition(near, place)[place] - slack
+        found: np.ndarray = (near >= least).nonzero()[0]
+        return found
 
-    def _distances(self, near: np.ndarray, embedding: np.ndarray, length: float) -> np.ndarray:
+    def _distances(self, near: np.ndarray, embedding: np.ndarray) -> np.ndarray:
+        """float64[near], alike for equal points, as einsum sums each row in the same order."""
         points = self._points[near].astype(np.float64)
         if self._cosine:
-            cosines = points @ embedding / (self._lengths[near] * length)
+            squares = np.einsum("ij,ij->i", points, points) * (embedding @ embedding)
+            squares[squares == 0] = 1.0
+            cosines = np.einsum("ij,j->i", points, embedding) / np.sqrt(squares)
             clipped: np.ndarray = np.clip(1.0 - cosines, 0.0, 2.0)
             return clipped
         difference = points - embedding

@@ -7,7 +7,6 @@ and among equals the class whose name sorts first (Chang and Lin, LIBSVM, sectio
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -16,8 +15,10 @@ from ...errors import BundleError
 from ..bundles.manifest import WEIGHTS
 from .head import HeadArgs, Query
 from .knn import TIE
-from .network import product
+from .machine import Kernel, Machine, lengths_squared, linear, pairs, poly, rbf, sigmoid
+from .network import aligned
 from .parameters import choice, label_numbers, number, switch, whole
+from .understated import LONGEST, understated
 
 if TYPE_CHECKING:
     from ..bundles.reading import Bundle
@@ -40,75 +41,64 @@ class SvmHead:
 
     def __init__(self, bundle: Bundle, args: HeadArgs) -> None:
         take = bundle.weights.take
-        self._classes = label_numbers(bundle, "classes", "classes")
-        count = len(self._classes)
-        if count < 2 or len(set(self._classes.tolist())) < count:
+        classes = label_numbers(bundle, "classes", "classes")
+        count = len(classes)
+        if count < 2 or len(set(classes.tolist())) < count:
             raise BundleError(f"{WEIGHTS}: 'classes' must name two labels or more, each once")
-        self._vectors = take("support_vectors", "F", "support", "dimension")
+        vectors = take("support_vectors", "F", "support", "dimension")
         counts = take("support_counts", "I", "classes").astype(np.intp)
-        if counts.min() < 1 or counts.sum() != len(self._vectors):
+        if counts.min() < 1 or counts.sum() != len(vectors):
             raise BundleError(
                 f"{WEIGHTS}: 'support_counts' must be one or more for each class, and"
-                f" {len(self._vectors)} together, as 'support_vectors' has"
+                f" {len(vectors)} together, as 'support_vectors' has"
             )
-        self._starts = np.concatenate(([0], np.cumsum(counts)[:-1]))
-        coefficients = take("dual_coefficients", "F", count - 1, "support")
-        self._coefficients = coefficients.astype(np.float64)
-        first, second = np.triu_indices(count, 1)
-        self._intercepts = take("intercepts", "F", len(first)).astype(np.float64)
-        self._first, self._second = first, second
-        self._labels = len(bundle.labels)
-        self._ties = np.arange(count) * TIE
+        coefficients = take("dual_coefficients", "F", count - 1, "support").astype(np.float64)
+        first, second = pairs(count)
+        intercepts = take("intercepts", "F", len(first)).astype(np.float64)
+        kernel = _kernel(bundle, vectors)
+        own = np.arange(count).repeat(counts)
+        self._machine = Machine(aligned(vectors), own, coefficients, intercepts, kernel)
+        # A pair gives its second class a vote, and by its decision takes that to the first.
+        self._moves = np.zeros((len(first), len(bundle.labels)))
+        self._moves[np.arange(len(first)), classes[first]] = 1.0
+        self._moves[np.arange(len(first)), classes[second]] = -1.0
+        self._given = np.full(len(bundle.labels), -1.0)
+        self._given[classes] = np.arange(count) - np.arange(count) * TIE
         self._break_ties = switch(bundle, "break_ties") and count > 2
-        self._kernel = _kernel(bundle, self._vectors)
+        self._small = None
+        if choice(bundle, "kernel", KERNELS) == "rbf" and not self._break_ties:
+            gamma = number(bundle, "gamma", 0.0)
+            self._small, self._machine = understated(self._machine, gamma)
+        self._largest = classes[counts.argmax()]
+        self._all_won = count - 1.5
 
     def scores(self, query: Query) -> np.ndarray:
-        assert query.embedding is not None
-        decisions = self._decisions(query.embedding)
-        count = len(self._classes)
-        wins = decisions > 0
-        votes = np.bincount(np.where(wins, self._first, self._second), minlength=count) - self._ties
+        embedding = query.embedding
+        assert embedding is not None
+        if self._small is not None and embedding @ embedding <= LONGEST:
+            votes = self._votes(self._small.decisions(embedding))
+            if votes[self._largest] > self._all_won:
+                return votes
+        decisions = self._machine.decisions(embedding)
+        votes = self._votes(decisions)
         if self._break_ties:
-            sums = np.bincount(self._first, decisions, count)
-            sums -= np.bincount(self._second, decisions, count)
+            sums = decisions @ self._moves
             votes += sums / (3 * (np.abs(sums) + 1))
-        scores = np.full(self._labels, -1.0)
-        scores[self._classes] = votes
-        return scores
+        return votes
 
-    def _decisions(self, embedding: np.ndarray) -> np.ndarray:
-        """float[pairs]. A pair (i, j) sums over i's support vectors with the coefficients against
-        j, which stand in row j - 1, and over j's with those against i, in row i."""
-        similar = self._kernel(product(self._vectors, embedding), embedding)
-        sums = np.add.reduceat(self._coefficients * similar, self._starts, axis=1)
-        first, second = self._first, self._second
-        decisions: np.ndarray = sums[second - 1, first] + sums[first, second] + self._intercepts
-        return decisions
-
-
-Kernel = Callable[[np.ndarray, np.ndarray], np.ndarray]
-"""From float32[support] products with the query, and the query, to float64[support]."""
+    def _votes(self, decisions: np.ndarray) -> np.ndarray:
+        votes: np.ndarray = (decisions > 0) @ self._moves + self._given
+        return votes
 
 
 def _kernel(bundle: Bundle, vectors: np.ndarray) -> Kernel:
     kind = choice(bundle, "kernel", KERNELS)
     gamma, offset = number(bundle, "gamma", 0.0), number(bundle, "coef0")
     degree = whole(bundle, "degree", 0, 100)
-    squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
-
-    def linear(products: np.ndarray, query: np.ndarray) -> np.ndarray:
-        return products.astype(np.float64)
-
-    def poly(products: np.ndarray, query: np.ndarray) -> np.ndarray:
-        powers: np.ndarray = (gamma * products.astype(np.float64) + offset) ** degree
-        return powers
-
-    def rbf(products: np.ndarray, query: np.ndarray) -> np.ndarray:
-        distances = squares + float(query @ query) - 2.0 * products
-        similar: np.ndarray = np.exp(-gamma * np.maximum(distances, 0.0))
-        return similar
-
-    def sigmoid(products: np.ndarray, query: np.ndarray) -> np.ndarray:
-        return np.tanh(gamma * products.astype(np.float64) + offset)
-
-    return {"linear": linear, "poly": poly, "rbf": rbf, "sigmoid": sigmoid}[kind]
+    if kind == "linear":
+        return linear()
+    if kind == "poly":
+        return poly(gamma, offset, degree)
+    if kind == "rbf":
+        return rbf(gamma, lengths_squared(vectors))
+    return sigmoid(gamma, offset)
