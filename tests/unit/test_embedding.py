@@ -6,6 +6,7 @@ import hashlib
 import json
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -48,6 +49,15 @@ TEXTS = {
     "lone surrogates beyond ASCII": "\udfffé" * 10_000,
     "combining marks": "e" + "\u0301" * 100_000,
     "special tokens": "[CLS] [SEP] [MASK] [PAD] [UNK]",
+}
+ADDED = {
+    "id": 30522,
+    "content": "don't_split",
+    "single_word": False,
+    "lstrip": False,
+    "rstrip": False,
+    "normalized": False,
+    "special": False,
 }
 EMPTY = {"nothing": "", "white space": " \n\t\u2003" * 50_000, "a null byte": "\x00"}
 
@@ -165,24 +175,65 @@ def test_words_looked_up_one_by_one_are_the_tokens_of_the_text():
         st.text(max_size=200),
         st.text(st.characters(max_codepoint=127), max_size=200),
         st.text("aZ9 .\x00\x1c\x7f\n[SEP]#'ß", max_size=200),
+        # Marks beside what BERT drops, takes apart, makes small, or turns into other marks.
+        st.text("aZ.'` \u0301\u00ad\u200d\u2028\u3000éİΣ\u212a\u037e\u1fef\uac00机", max_size=200),
     )
 )
 @examples(deadline=None, max_examples=500)
-def test_runs_looked_up_are_the_tokens_that_the_tokenizer_gives_each_word(text: str):
+def test_a_text_has_the_tokens_that_the_tokenizer_gives_each_word(text: str):
     words = excerpt(text, 4096).split()
-    expected = [WHOLE.encode(word, add_special_tokens=False).ids for word in words]
-    assert PIECES.ids(text).tolist() == [id for ids in expected for id in ids]
+    expected = [id for word in words for id in WHOLE.encode(word, add_special_tokens=False).ids]
+    for _ in "first", "again":
+        assert PIECES.ids(text).tolist() == expected
 
 
-def test_another_kind_of_tokenizer_is_asked_for_every_word():
+def test_words_of_any_length_have_the_tokens_that_the_tokenizer_gives():
+    for word in ("a" * 100, "a" * 101, "é" * 48, "é" * 49, "internationalization" * 4):
+        assert PIECES.ids(word).tolist() == WHOLE.encode(word, add_special_tokens=False).ids
+
+
+@pytest.mark.parametrize(
+    "changed",
+    [
+        {"normalizer": {"type": "Lowercase"}},
+        {"normalizer": None},
+        {"pre_tokenizer": {"type": "Whitespace"}},
+        {"pre_tokenizer": None},
+        {"model": {"type": "WordLevel", "vocab": {"[UNK]": 0, "same?": 1}, "unk_token": "[UNK]"}},
+        {"added_tokens": [ADDED]},
+    ],
+    ids=["other letters", "letters", "other marks", "no marks", "words", "added"],
+)
+def test_another_kind_of_tokenizer_is_asked_for_every_word(changed):
     described = json.loads((DATA / "tokenizer.json").read_text("utf-8"))
-    described["normalizer"]["lowercase"] = False
-    tokenizer = json.dumps(described)
+    tokenizer = json.dumps(described | changed)
     whole = Tokenizer.from_str(tokenizer)
     pieces = WordPieces(tokenizer.encode(), 64)
-    text = "Upper and lower, THE SAME?"
-    assert pieces.ids(text).tolist() == whole.encode(text, add_special_tokens=False).ids
-    assert pieces.ids(text).tolist() != pieces.ids(text.lower()).tolist()
+    text = "Upper and lower, THE same? don't_split e.g. U.S.A."
+
+    expected = [whole.encode(word, add_special_tokens=False).ids for word in text.split()]
+
+    assert pieces.ids(text).tolist() == [id for ids in expected for id in ids]
+
+
+def test_capitals_are_other_words_where_the_tokenizer_tells_them_apart():
+    described = json.loads((DATA / "tokenizer.json").read_text("utf-8"))
+    described["normalizer"]["lowercase"] = False
+    pieces = WordPieces(json.dumps(described).encode(), 64)
+
+    assert pieces.ids("THE SAME").tolist() != pieces.ids("the same").tolist()
+
+
+@pytest.mark.parametrize("word", ["x{}y", "é{}", "y{}" + "z" * 40 + "é"])
+def test_words_that_are_never_asked_again_take_no_memory_for_long(word):
+    pieces = WordPieces((DATA / "tokenizer.json").read_bytes(), 64)
+    tracemalloc.start()
+    try:
+        for number in range(40_000):
+            pieces.ids(word.format(number))
+        assert tracemalloc.get_traced_memory()[0] < 2_500_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_the_names_of_special_tokens_are_text_like_any_other(static):

@@ -44,7 +44,7 @@ class Cached:
         vector = self._find(key)
         if vector is None:
             vector = self._embedder.embed(key)
-            vector.flags.writeable = False
+            vector.setflags(write=False)
             self._keep(key, vector)
         return vector
 

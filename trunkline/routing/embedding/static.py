@@ -54,8 +54,8 @@ class StaticEmbedder:
     def embed(self, text: str) -> np.ndarray:
         ids = self._pieces.ids(text)
         rows = self._rows.take(ids, axis=0).astype(np.float32)
-        # Not by BLAS, which rounds otherwise with another number of threads.
-        vector: np.ndarray = np.einsum("i,ij->j", self._scales.take(ids), rows)
+        # Not by BLAS, which rounds otherwise on another kind of processor.
+        vector: np.ndarray = np.einsum("i,ij->j", self._scales[ids], rows)
         length = math.sqrt(np.einsum("i,i->", vector, vector))
         if length > 0:
             vector *= 1 / length
