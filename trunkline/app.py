@@ -21,7 +21,7 @@ from .access.identity import Authenticator
 from .api.http import Receive, Scope, Send
 from .api.surface import Surface
 from .cache.answers import Answers
-from .cache.stores import addressed, build_store
+from .cache.stores import build_store
 from .call import Call, Deployment
 from .deadline import Alarms
 from .gateway import Gateway, Serving
@@ -88,8 +88,9 @@ class Application:
         found = {general.master_key or ""}
         for endpoint in general.pass_through_endpoints:
             found.update(endpoint.headers.values(), addresses.secrets_of(endpoint.target))
-        params = addressed(self._settings.litellm_settings.cache_params, os.environ)
-        found.update((params.password or "", params.s3_aws_secret_access_key or ""))
+        params = self._settings.litellm_settings.cache_params
+        hidden = (params.password, params.s3_aws_secret_access_key, params.s3_aws_session_token)
+        found.update(each or "" for each in hidden)
         found.update(addresses.secrets_of(params.redis_url or ""))
         return found.union(*map(secrets_of, self._snapshot.everything))
 
@@ -190,8 +191,9 @@ class Application:
         settings, general = self._settings.litellm_settings, self._settings.general_settings
         if not settings.cache:
             return None
-        params = addressed(settings.cache_params, os.environ)
-        folder = located(self._settings.source.parent, general.data_directory)
+        params = settings.cache_params
+        named = params.disk_cache_dir or general.data_directory
+        folder = located(self._settings.source.parent, named)
         self._answers = Answers(
             build_store(params, folder),
             params,

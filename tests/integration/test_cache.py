@@ -441,6 +441,19 @@ def test_the_environment_names_a_redis(gateway: Gateways, fake: FakeOpenAI, redi
     assert control(server, "GET", "/cache/ping").json()["cache_type"] == "redis"
 
 
+@pytest.mark.parametrize("cache", [False, True])
+def test_what_kubernetes_says_of_a_service_called_redis_is_no_port(
+    gateway: Gateways, fake: FakeOpenAI, redis: RedisServer, cache: bool
+):
+    said = {"REDIS_PORT": "tcp://10.0.0.1:6379"}
+    server = gateway(config(fake, cache=cache), env=said)
+    assert ask(server, "in a cluster?").status_code == 200
+    host = {"REDIS_HOST": "127.0.0.1", "REDIS_PASSWORD": redis.password}
+    named = {"port": redis.port, "type": "redis"}
+    server = gateway(config(fake, named, cache=True), env={**said, **host})
+    assert control(server, "GET", "/cache/ping").status_code == 200
+
+
 def test_without_its_redis_a_gateway_answers_and_with_it_again_keeps(
     gateway: Gateways, fake: FakeOpenAI, tmp_path: Path
 ):
@@ -489,6 +502,8 @@ def test_what_somebody_else_wrote_under_a_key_is_a_miss(
         ({"type": "s3"}, "cache_params"),
         ({"type": "local", "ttl": "soon"}, "cache_params.ttl"),
         ({"mode": "sometimes"}, "cache_params.mode"),
+        ({"redis_url": "nonsense://x"}, "cache_params.redis_url: expected redis://"),
+        ({"redis_url": "redis://h:port"}, "cache_params.redis_url: expected redis://"),
     ],
 )
 def test_a_wrong_configuration_is_refused(
@@ -497,6 +512,7 @@ def test_a_wrong_configuration_is_refused(
     server = gateway(config(fake, params), ready=False)
     assert server.wait() != 0
     assert said in server.log()
+    assert "Traceback" not in server.log()
 
 
 def test_a_restart_keeps_what_is_on_disk(gateway: Gateways, fake: FakeOpenAI, tmp_path: Path):

@@ -41,21 +41,6 @@ class Flight:
 
     async def lead(self) -> Answer:
         """The answer. Raises what asking raised."""
-        return await self._answer()
-
-    async def join(self) -> Answer:
-        """The answer. Raises LeftAlone where there is none."""
-        try:
-            return await self._answer()
-        except asyncio.CancelledError:
-            task = asyncio.current_task()
-            if self._head.cancelled() and not (task is not None and task.cancelling()):
-                raise LeftAlone from None
-            raise
-        except Exception as error:
-            raise LeftAlone from error
-
-    async def _answer(self) -> Answer:
         self._waiting += 1
         try:
             answer = await asyncio.shield(self._head)
@@ -66,6 +51,18 @@ class Flight:
             self._waiting -= 1  # what is left to do is to keep it
             return Answer(answer.status, list(answer.headers), answer.body)
         return Answer(answer.status, list(answer.headers), chunks=self._read())
+
+    async def join(self) -> Answer:
+        """The answer. Raises LeftAlone where there is none."""
+        try:
+            return await self.lead()
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if self._head.cancelled() and not (task is not None and task.cancelling()):
+                raise LeftAlone from None
+            raise
+        except Exception as error:
+            raise LeftAlone from error
 
     def _left(self) -> None:
         self._waiting -= 1

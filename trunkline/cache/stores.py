@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from ..settings.schema import CacheParams
 
@@ -42,32 +42,8 @@ class Store(Protocol):
     async def close(self) -> None: ...
 
 
-def addressed(params: CacheParams, environ: Mapping[str, str]) -> CacheParams:
-    """With the type, and with the Redis that LiteLLM's environment variables name, if they do."""
-    found: dict[str, Any] = {}
-    if not (params.redis_url or params.host):
-        found = {
-            field: environ[name]
-            for field, name in _ENVIRONMENT.items()
-            if environ.get(name) and not getattr(params, field)
-        }
-    named = params.redis_url or params.host or found.get("redis_url") or found.get("host")
-    if params.type is None:
-        found["type"] = "redis" if named else "local"
-    return params.model_validate({**params.model_dump(exclude_none=True), **found})
-
-
-_ENVIRONMENT = {
-    "redis_url": "REDIS_URL",
-    "host": "REDIS_HOST",
-    "port": "REDIS_PORT",
-    "username": "REDIS_USERNAME",
-    "password": "REDIS_PASSWORD",
-}
-
-
 def build_store(params: CacheParams, folder: Path) -> Store:
-    """folder: where the gateway keeps files, for what the configuration puts nowhere else.
+    """folder: where the files of a store on disk are.
 
     Each is imported where it is used alone.
     """
@@ -83,7 +59,7 @@ def build_store(params: CacheParams, folder: Path) -> Store:
         case "disk":
             from .disk import DiskStore  # noqa: PLC0415
 
-            return DiskStore(Path(params.disk_cache_dir) if params.disk_cache_dir else folder)
+            return DiskStore(folder)
         case _:
             from .memory import MemoryStore  # noqa: PLC0415
 

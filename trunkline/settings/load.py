@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..errors import ConfigError
-from . import credentials, includes, learned, problems, references
+from . import caching, credentials, includes, learned, problems, references
 from .document import Node, Path
 from .environment import Resolver
 from .notices import ignored, is_later
@@ -55,6 +55,9 @@ def load(path: pathlib.Path, environ: Mapping[str, str]) -> Settings:
     except ValidationError as error:
         unset = {path: name for path, (name, _) in resolver.missing.items()}
         faults += problems.problems_of(error, root, unset)
+    else:
+        settings = _with_cache(settings, resolver.environ)
+        faults += caching.problems_of(settings.litellm_settings.cache_params, root)
     if faults:
         raise ConfigError(*sorted(faults, key=lambda fault: (fault[0].file, fault[0].line)))
     warnings = [
@@ -74,6 +77,15 @@ def load(path: pathlib.Path, environ: Mapping[str, str]) -> Settings:
         for section in _WITH_MISSING
     }
     return settings.model_copy(update={**update, "source": path, "warnings": tuple(warnings)})
+
+
+def _with_cache(settings: Settings, environ: Mapping[str, str]) -> Settings:
+    litellm = settings.litellm_settings
+    if not litellm.cache:
+        return settings
+    params = caching.addressed(litellm.cache_params, environ)
+    litellm = litellm.model_copy(update={"cache_params": params})
+    return settings.model_copy(update={"litellm_settings": litellm})
 
 
 def _with_search_tools(root: Node) -> Node:

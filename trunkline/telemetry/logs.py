@@ -7,7 +7,7 @@ import logging
 import sys
 import time
 from collections import deque
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any, TextIO
 
@@ -39,7 +39,7 @@ def configure(*, verbose: bool, as_json: bool, secrets: Iterable[str] = ()) -> N
     secrets: what no line may hold; what is shaped like a key is never shown anyway.
     """
     hidden = forms_of(secret for secret in secrets if len(secret) >= SHORTEST_HIDDEN)
-    handler = _Lines(_Json(hidden) if as_json else _Text(hidden))
+    handler = _Lines(_Form(hidden, _as_json if as_json else _as_text))
     handler.addFilter(_is_let_through)
     root = logging.getLogger()
     root.handlers[:] = [handler]
@@ -67,9 +67,9 @@ class Event(logging.LogRecord):
 def tell(logger: logging.Logger, message: str, fields: Mapping[str, Any]) -> None:
     """Logs an event of one of our loggers. fields: plain values, which may not come from a request.
 
-    Where nobody else listens, it costs a tenth of another line: the lines of some milliseconds are
-    written at once, in their order and before any other line. A process that is killed can lose
-    those of the last `WRITTEN_AFTER` seconds.
+    Where nobody else listens, the lines of some milliseconds are written together, in their order
+    and before any other line. A process that is killed can lose those of the last `WRITTEN_AFTER`
+    seconds.
     """
     if not logger.isEnabledFor(logging.INFO):
         return
@@ -83,7 +83,7 @@ def tell(logger: logging.Logger, message: str, fields: Mapping[str, Any]) -> Non
 class _Lines(logging.StreamHandler[TextIO]):
     """Standard error, to which events are written a few at a time."""
 
-    def __init__(self, form: _Redacting) -> None:
+    def __init__(self, form: _Form) -> None:
         super().__init__(sys.stderr)
         self.setFormatter(form)
         self._form = form
@@ -92,8 +92,8 @@ class _Lines(logging.StreamHandler[TextIO]):
         """Which writes what waits, before long."""
 
     def tell(self, logger: str, message: str, fields: Mapping[str, Any]) -> None:
-        event = self._form.event(time.time(), "info", logger, message, fields)
-        self._waiting.append(self._form.without_hidden(event))
+        line = self._form.line(time.time(), "info", logger, message, fields, "")
+        self._waiting.append(line)
         try:
             loop = asyncio.get_running_loop()
         except RuntimeError:
@@ -145,28 +145,34 @@ def _is_let_through(record: logging.LogRecord) -> bool:
     return record.levelno >= logging.WARNING or record.name.startswith(SPEAKING)
 
 
-class _Redacting(logging.Formatter):
-    """hidden: the texts to take out of every line."""
+class _Form(logging.Formatter):
+    """A line, of which every secret is taken out.
 
-    def __init__(self, hidden: Iterable[str]) -> None:
+    hidden: the texts to take out. shape: makes the line of the moment, the level, the logger, the
+    message, the fields and the stack, if there is one.
+    """
+
+    def __init__(self, hidden: Iterable[str], shape: Callable[..., str]) -> None:
         super().__init__()
         self._hidden = tuple(hidden)
+        self._shape = shape
         self._latest = -1, ""
 
     def format(self, record: logging.LogRecord) -> str:
-        level, message = record.levelname.lower(), record.getMessage()
         stack = self.formatException(record.exc_info) if record.exc_info else ""
-        line = self.event(record.created, level, record.name, message, _fields(record), stack)
-        line = self.without_hidden(line)
+        level, message = record.levelname.lower(), record.getMessage()
+        line = self.line(record.created, level, record.name, message, _fields(record), stack)
         return line if isinstance(record, Event) else redact(line)
 
-    def without_hidden(self, line: str) -> str:
+    def line(self, seconds: float, *said: Any) -> str:
+        """Without what is hidden. said: what `shape` takes beside the moment."""
+        line = self._shape(self._moment(seconds), *said)
         for text in self._hidden:
             line = line.replace(text, PLACEHOLDER)
         return line
 
-    def time(self, seconds: float) -> str:
-        """The moment in UTC, to the millisecond."""
+    def _moment(self, seconds: float) -> str:
+        """In UTC, to the millisecond."""
         second, shown = self._latest
         if int(seconds) != second:
             second = int(seconds)
@@ -174,53 +180,22 @@ class _Redacting(logging.Formatter):
             self._latest = second, shown
         return f"{shown}.{int(seconds % 1 * 1000):03}+00:00"
 
-    def event(
-        self,
-        seconds: float,
-        level: str,
-        logger: str,
-        message: str,
-        fields: Mapping[str, Any],
-        stack: str = "",
-    ) -> str:
-        raise NotImplementedError
+
+def _as_text(
+    moment: str, level: str, logger: str, message: str, fields: Mapping[str, Any], stack: str
+) -> str:
+    told = "".join([f" {name}={value}" for name, value in fields.items()])
+    stack = stack and f"\n{stack}"
+    return f"{moment} {level:7} {logger}: {message}{told}{stack}"
 
 
-class _Text(_Redacting):
-    def event(
-        self,
-        seconds: float,
-        level: str,
-        logger: str,
-        message: str,
-        fields: Mapping[str, Any],
-        stack: str = "",
-    ) -> str:
-        told = "".join([f" {name}={value}" for name, value in fields.items()])
-        stack = stack and f"\n{stack}"
-        return f"{self.time(seconds)} {level:7} {logger}: {message}{told}{stack}"
-
-
-class _Json(_Redacting):
-    def event(
-        self,
-        seconds: float,
-        level: str,
-        logger: str,
-        message: str,
-        fields: Mapping[str, Any],
-        stack: str = "",
-    ) -> str:
-        event: dict[str, Any] = {
-            "time": self.time(seconds),
-            "level": level,
-            "logger": logger,
-            "message": message,
-            **fields,
-        }
-        if stack:
-            event["stack"] = stack
-        return json_text.dumps(event).decode()
+def _as_json(
+    moment: str, level: str, logger: str, message: str, fields: Mapping[str, Any], stack: str
+) -> str:
+    event = {"time": moment, "level": level, "logger": logger, "message": message, **fields}
+    if stack:
+        event["stack"] = stack
+    return json_text.dumps(event).decode()
 
 
 def _fields(record: logging.LogRecord) -> Mapping[str, Any]:
