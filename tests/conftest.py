@@ -9,6 +9,7 @@ import pytest
 
 from .acceptance.plugin import refuse_unknown_criteria
 from .support.gateway import Gateways
+from .support.postgres import PostgresServer, postgres_server
 from .support.providers import Providers
 
 pytest_plugins = ["pytester", "tests.support.mlops"]
@@ -72,3 +73,16 @@ def fakes() -> Iterator[Providers]:
 def _every_test_finds_the_fakes_fresh(request: pytest.FixtureRequest) -> None:
     if "fakes" in request.fixturenames:
         request.getfixturevalue("fakes").reset()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL server that the tests of a process share; each makes a database of its own."""
+    with postgres_server() as server:
+        yield server
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_url(request: pytest.FixtureRequest) -> str:
+    """`database_url` of a configuration: none, for SQLite, then a new database of PostgreSQL."""
+    return "" if request.param == "sqlite" else request.getfixturevalue("postgres").database()

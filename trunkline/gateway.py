@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
 from .access.identity import Authenticator, Principal
+from .access.roles import check_route
 from .cache.answers import Answers
 from .call import Answer, Attempt, Call, Deployment, StandIn, Timeouts
 from .errors import GatewayError, NotFound, ProviderError, internal_error
@@ -81,9 +82,16 @@ class Gateway:
     def __init__(self, serving: Serving) -> None:
         self.serving = serving
 
-    def authenticate(self, key: str | None) -> Principal:
-        """Who is calling. Raises AuthenticationFailed."""
-        return self.serving.authenticator.authenticate(key)
+    async def authenticate(self, key: str | None, path: str) -> Principal:
+        """Who is calling, if they may use the path at all.
+
+        path: a template of the roles' table (see `access/roles.py`), or a request's own.
+
+        Raises AuthenticationFailed, PermissionDenied.
+        """
+        caller = await self.serving.authenticator.authenticate(key)
+        check_route(caller, path)
+        return caller
 
     async def answer(self, call: Call) -> Answer:
         """The answer that is kept, or that of the first deployment which gives one.

@@ -34,9 +34,6 @@ EXPECTED = {
             "litellm_settings.turn_off_message_logging",
             "litellm_settings.redact_user_api_key_info",
             "litellm_settings.default_team_settings",
-            "general_settings.database_url",
-            "general_settings.database_connection_pool_limit",
-            "general_settings.store_model_in_db",
             "general_settings.alerting",
             "general_settings.alerting_threshold",
             "general_settings.background_health_checks",
@@ -49,14 +46,7 @@ EXPECTED = {
     "environment": Loaded({"gpt-4o": 2}),
     "fallbacks": Loaded({"small": 1, "large": 1, "claude": 1, "last-resort": 1}),
     "include": Loaded({"here": 1, "beside": 1, "further": 1}, ("litellm_settings",)),
-    "load_balancing": Loaded(
-        {"gpt-4o": 3},
-        (
-            "router_settings.redis_host",
-            "router_settings.redis_port",
-            "router_settings.redis_password",
-        ),
-    ),
+    "load_balancing": Loaded({"gpt-4o": 3}),
     "mock": Loaded({"parrot": 1, "broken": 1}),
     "modalities": Loaded(
         dict.fromkeys("embed draw speak listen moderate rank talk film".split(), 1)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import Any
 
 from ..errors import AuthenticationFailed
 from .client_secrets import ClientSecret, seal, unseal
+from .roles import Role
+from .scopes import Scope
 
 CREDENTIAL_HEADERS = (
     "x-litellm-api-key",  # LiteLLM's, whose clients may need the others for the provider
@@ -23,13 +26,37 @@ class Principal:
     """Whoever a call is made for.
 
     name: what logs and metrics may call them; never the credential.
+    role: what they may do beside calling models.
+    key: of a virtual key, its HMAC as the database has it; else empty. user_id, team_id,
+        organization_id: whom it belongs to; empty where nobody.
+    team_admin: whether the user administers the key's team.
+    models: what the key, its team, its user and its organization each allow, as written; a model
+        must be allowed by all; an empty list allows any.
+    aliases: names of models that stand for others. routes: what the key is allowed of the API, as
+        written; empty for what its role allows.
+    scopes: whom calls are charged to. tags: that every call of the key has.
+    expires: seconds since 1970; None for never.
     """
 
     name: str
+    role: Role
+    key: str = ""
+    key_alias: str = ""
+    user_id: str = ""
+    team_id: str = ""
+    organization_id: str = ""
+    team_admin: bool = False
+    models: tuple[tuple[str, ...], ...] = ()
+    aliases: Mapping[str, str] = field(default_factory=dict)
+    routes: tuple[str, ...] = ()
+    scopes: tuple[Scope, ...] = ()
+    tags: tuple[str, ...] = ()
+    metadata: Mapping[str, Any] = field(default_factory=dict)
+    expires: float | None = None
 
 
-MASTER = Principal("master")
-ANONYMOUS = Principal("anonymous")
+MASTER = Principal("master", Role.ADMIN)
+ANONYMOUS = Principal("anonymous", Role.ADMIN)
 
 
 def credential(headers: Mapping[str, str]) -> str | None:
@@ -53,7 +80,7 @@ class Authenticator:
     def required(self) -> bool:
         return self._master is not None
 
-    def authenticate(self, key: str | None) -> Principal:
+    async def authenticate(self, key: str | None) -> Principal:
         """The caller's identity.
 
         Raises AuthenticationFailed for a missing or wrong key.

@@ -2,22 +2,34 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from typing import Any
 
 from fastapi import Request
 
 from ..access.identity import Principal, credential
+from ..access.roles import ROUTES
 from ..gateway import Gateway
 
 OPEN: dict[str, Any] = {"security": []}
 """`openapi_extra` of the endpoints that need no key."""
 
 
-def required(gateway: Gateway) -> Callable[[Request], Principal]:
+def template(request: Request) -> str:
+    """The template of the path that a request's endpoint was registered with.
+
+    Raises LookupError where the table of roles doesn't have it: nobody may use it then.
+    """
+    path = str(request.scope["route"].path)
+    if path not in ROUTES:
+        raise LookupError(f"{path} has no roles")
+    return path
+
+
+def required(gateway: Gateway) -> Callable[[Request], Awaitable[Principal]]:
     """A dependency that lets only callers with a valid key through."""
 
-    def check(request: Request) -> Principal:
-        return gateway.authenticate(credential(request.headers))
+    async def check(request: Request) -> Principal:
+        return await gateway.authenticate(credential(request.headers), template(request))
 
     return check

@@ -57,7 +57,7 @@ class Inference:
         uploads: tuple[Upload, ...] = ()
         try:
             headers = header_map(scope)
-            caller = self._gateway.authenticate(credential(headers))
+            caller = await self._gateway.authenticate(credential(headers), scope["path"])
             if operation.body == "multipart" and is_form(headers):
                 body, form = b"", await read_form(receive, headers, self._body_limit)
             else:

@@ -25,10 +25,10 @@ def router(gateway: Gateway) -> APIRouter:
         response_class=Response,
         responses=_ANSWERS,
     )
-    def metrics(request: Request) -> Response:
+    async def metrics(request: Request) -> Response:
         serving = gateway.serving
         if serving.snapshot.settings.litellm_settings.require_auth_for_metrics_endpoint:
-            gateway.authenticate(credential(request.headers))
+            await gateway.authenticate(credential(request.headers), "/metrics")
         exposition = serving.metrics.exposition(request.headers.get("accept", ""))
         if exposition is None:
             raise NotFound(

@@ -63,7 +63,7 @@ class OpenAIPrefix:
         receive: Receive,
         send: Send,
     ) -> None:
-        if not self._may_pass_on(operation, scope):
+        if not await self._may_pass_on(operation, scope):
             await self._inference(operation, path, scope, receive, send)
             return
         try:
@@ -82,11 +82,11 @@ class OpenAIPrefix:
         else:
             await self._inference(operation, path, scope, again, send)
 
-    def _may_pass_on(self, operation: Operation, scope: Scope) -> bool:
+    async def _may_pass_on(self, operation: Operation, scope: Scope) -> bool:
         if operation.model != "body" or operation.body != "json" or operation.family in _OURS:
             return False
         try:
-            self._gateway.authenticate(credential(header_map(scope)))
+            await self._gateway.authenticate(credential(header_map(scope)), scope["path"])
         except AuthenticationFailed:
             return False
         return True

@@ -85,7 +85,7 @@ class Passing:
         self.settings = gateway.serving.snapshot.settings
         self._scope = scope
 
-    def let_in(self, key: str | None = None) -> str | None:
+    async def let_in(self, key: str | None = None) -> str | None:
         """Our key, once it is found to be valid.
 
         key: the one that is taken where no header and no query carries one.
@@ -95,11 +95,11 @@ class Passing:
         target = self.match.target
         key = self._key() or key
         if not isinstance(target, Endpoint):
-            self.gateway.authenticate(key)
+            await self.gateway.authenticate(key, str(self._scope["path"]))
             return key
         key = self.headers.get(target.key_header) or key
         if target.auth:
-            self.gateway.authenticate(key)
+            await self.gateway.authenticate(key, str(self._scope["path"]))
         if self.method not in target.methods:
             methods = ", ".join(sorted(target.methods))
             raise MethodNotAllowed(f"{target.path} takes {methods}, not {self.method}.")

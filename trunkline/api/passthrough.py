@@ -119,7 +119,7 @@ class _Exchange(Passing):
 
     async def run(self) -> None:
         target = self.match.target
-        key = self.let_in()
+        key = await self.let_in()
         if isinstance(target, Endpoint):
             await self._to_endpoint(target, key)
         else:

@@ -94,7 +94,7 @@ class _Talk(Passing):
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[Socket]:
         target = self.match.target
-        key = self.let_in(key_in(self._offered) or _token_in(self._offered))
+        key = await self.let_in(key_in(self._offered) or _token_in(self._offered))
         request = self.outgoing(key, b"")
         request.headers.popall("origin", None)
         if isinstance(target, Endpoint):

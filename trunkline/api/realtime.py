@@ -59,7 +59,7 @@ class Realtime:
         try:
             headers = header_map(scope)
             protocols = scope.get("subprotocols") or []
-            secret = self._let_in(credential(headers) or key_in(protocols))
+            secret = await self._let_in(credential(headers) or key_in(protocols), scope["path"])
             call = _call(call_id, scope, headers, secret)
             fits = suiting(secret)
             check(self._gateway.serving.snapshot, call.group, fits)
@@ -79,11 +79,11 @@ class Realtime:
             log.exception("realtime session failed", extra={"call_id": call_id})
             raise
 
-    def _let_in(self, key: str | None) -> ClientSecret | None:
+    async def _let_in(self, key: str | None, path: str) -> ClientSecret | None:
         """The secret that a client has in place of our key. Raises AuthenticationFailed."""
         secret = self._gateway.serving.authenticator.redeem(key)
         if secret is None:
-            self._gateway.authenticate(key)
+            await self._gateway.authenticate(key, path)
         return secret
 
     async def _converse(

@@ -89,7 +89,7 @@ class RealtimeHttp:
     ) -> None:
         exchange = _Exchange(self._gateway, self._http, operation, scope)
         try:
-            exchange.let_in()
+            await exchange.let_in()
             asked = await self._read(exchange, receive)
             async with CancelledWhenGone(receive, self._alarms):
                 answer = await exchange.answer(asked)
@@ -140,7 +140,7 @@ class _Exchange:
         self._model = dict(query).get("model")
         self._secret: ClientSecret | None = None
 
-    def let_in(self) -> None:
+    async def let_in(self) -> None:
         """Raises GatewayError where the client may not ask at all."""
         call = self.call
         if self._method != call.operation.method:
@@ -150,7 +150,7 @@ class _Exchange:
         if call.operation is CALLS:
             self._secret = self._gateway.serving.authenticator.redeem(key)
         if self._secret is None:
-            self._gateway.authenticate(key)
+            await self._gateway.authenticate(key, call.operation.paths[0])
 
     def take(self, body: bytes, form: dict[str, Any]) -> Asked:
         """Takes the request's body, or the form that it is. Raises InvalidRequest."""

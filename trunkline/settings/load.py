@@ -17,8 +17,12 @@ from .notices import ignored, is_later
 from .problems import Problem
 from .schema import DERIVED, ModelEntry, Settings
 
-MASTER_KEY_VARIABLE = "LITELLM_MASTER_KEY"
-"""Where LiteLLM takes the master key from when the file names none."""
+VARIABLES = {
+    "master_key": ("LITELLM_MASTER_KEY",),
+    "salt_key": ("TRUNKLINE_SALT_KEY", "LITELLM_SALT_KEY"),
+    "database_url": ("DATABASE_URL",),
+}
+"""Where LiteLLM, and we, take keys of `general_settings` from when the file names none."""
 
 _VITAL = (("general_settings", "master_key"), ("general_settings", "salt_key"))
 """Keys without which the gateway would be less safe than its configuration says."""
@@ -128,10 +132,14 @@ def _data(root: Node, environ: Mapping[str, str]) -> dict[str, Any]:
             if isinstance(entry, dict):
                 entry.pop("missing", None)
     general = data.get("general_settings")
-    if environ.get(MASTER_KEY_VARIABLE) and (general is None or isinstance(general, dict)):
-        general = data["general_settings"] = general or {}
-        if general.get("master_key") is None:
-            general["master_key"] = environ[MASTER_KEY_VARIABLE]
+    if general is None or isinstance(general, dict):
+        general = general or {}
+        for key, names in VARIABLES.items():
+            found = next((environ[name] for name in names if environ.get(name)), None)
+            if found is not None and general.get(key) is None:
+                general[key] = found
+        if general:
+            data["general_settings"] = general
     return data
 
 

@@ -7,7 +7,7 @@ from difflib import get_close_matches
 from typing import Any
 
 from .document import Node, Path
-from .known import CALLBACKS, LATER, PER_PROCESS, UNENFORCED
+from .known import CALLBACKS, LATER, UNENFORCED
 from .schema import DERIVED, GeneralSettings, LitellmSettings, RouterSettings, Section, Settings
 
 NOTES = "x-"
@@ -22,7 +22,6 @@ _SECTIONS: Mapping[str, type[Section]] = {
 _UNKNOWN = "unknown; it has no effect"
 _CONSEQUENCES = (
     (UNENFORCED, "this restriction is NOT enforced"),
-    (PER_PROCESS, "each process keeps its own routing state"),
     (LATER, "it has no effect"),
 )
 

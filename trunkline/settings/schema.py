@@ -308,6 +308,14 @@ class RoutingGroup(Section):
 
 
 class RouterSettings(Section):
+    """How calls are led to deployments, and the Redis in which processes share what they count.
+
+    redis_url: in the place of host, port and the like; `redis://`, `rediss://`, `unix://`, or
+        `redis+sentinel://host:port,host:port/service` and `redis+cluster://host:port,host:port`.
+    redis_failure: ours; what becomes of limits while Redis can't be reached: "local", each process
+        enforces its share of them, or "deny", nothing is let through.
+    """
+
     routing_strategy: Strategy = BUILT_IN[0]
     routing_strategy_args: StrategyArgs = Field(default_factory=dict)
     optional_pre_call_checks: Texts | None = None
@@ -333,6 +341,14 @@ class RouterSettings(Section):
     enable_pre_call_checks: Flag = False
     default_max_parallel_requests: Count | None = None
     enable_weighted_failover: Flag = False
+    redis_host: Text | None = None
+    redis_port: Count | None = None
+    redis_username: Text | None = None
+    redis_password: Text | None = None
+    redis_db: Count | None = None
+    redis_ssl: Flag = False
+    redis_url: Text | None = None
+    redis_failure: Annotated[str, one_of("local", "deny")] = "local"
     routing_groups: tuple[RoutingGroup, ...] = ()
     default_litellm_params: ProviderParams = ProviderParams()
 
@@ -469,6 +485,19 @@ class GeneralSettings(Section):
     routing_records: keep what learned strategies decide, and feedback, for training.
     store_prompts_in_spend_logs: LiteLLM's switch for keeping prompts; off, embeddings are kept.
     data_directory: where files are kept that outlive the process.
+    database_url: of PostgreSQL; a file of SQLite in the data directory where there is none.
+    database_connection_pool_limit: connections that a process opens to it, at most.
+    database_connection_timeout: seconds that a call waits for one of them.
+    salt_key: what keys are hashed and stored credentials sealed with; the master key where there
+        is none.
+    disable_spend_logs: keep no row of each call, only sums.
+    maximum_spend_logs_retention_period: how long rows of calls are kept ("30d"); for ever without.
+    user_api_key_cache_ttl: seconds for which a key that was looked up is good without looking.
+    user_api_key_cache_max_size: keys that a process remembers.
+    key_grace_seconds: how long a key that was looked up stays good while the database is away.
+    budget_exceeded_status: what a call is answered with that a budget doesn't cover.
+    default_output_tokens: what a call is taken to answer, at most, where neither it nor its model
+        says.
     """
 
     master_key: Name | None = None
@@ -488,6 +517,19 @@ class GeneralSettings(Section):
     routing_records: Flag = False
     store_prompts_in_spend_logs: Flag = False
     data_directory: Name = ".trunkline"
+
+    database_url: Text | None = None
+    database_connection_pool_limit: Count = 10
+    database_connection_timeout: Seconds = 10.0
+    salt_key: Text | None = None
+    store_model_in_db: Flag = False
+    disable_spend_logs: Flag = False
+    maximum_spend_logs_retention_period: Text | None = None
+    user_api_key_cache_ttl: Seconds = 10.0
+    user_api_key_cache_max_size: Count = 10_000
+    key_grace_seconds: Seconds = 3600.0
+    budget_exceeded_status: Annotated[int, one_of(400, 402, 429)] = 400
+    default_output_tokens: Count = 4096
 
 
 class Settings(Section):

@@ -188,16 +188,17 @@ def _strategy(value: Any) -> str:
     return name
 
 
-def one_of(*names: str) -> PlainValidator:
-    """Accepts one of some names, and lists them when it gets another."""
+def one_of(*names: str | int) -> PlainValidator:
+    """Accepts one of some names or numbers, and lists them when it gets another."""
     return PlainValidator(_one_of(*names))
 
 
-def _one_of(*names: str) -> Callable[[Any], str]:
-    def convert(value: Any) -> str:
-        if not isinstance(value, str) or value not in names:
-            raise expected(f"one of {', '.join(names)}")
-        return value
+def _one_of(*names: str | int) -> Callable[[Any], str | int]:
+    def convert(value: Any) -> str | int:
+        for name in names:
+            if type(value) is type(name) and value == name:
+                return name
+        raise expected(f"one of {', '.join(map(str, names))}")
 
     return convert
 

@@ -1,0 +1,1 @@
+"""What processes share about calls that are under way: counters, reservations, messages."""
