@@ -139,6 +139,7 @@ class Application:
             workflows=self._routing.workflows(router, metrics, CHAT) if self._routing else None,
             recorder=self._recorder,
             answers=self._caching(metrics),
+            registry=None,
             heartbeat=settings.general_settings.stream_heartbeat_seconds,
         )
         limit = settings.general_settings.max_request_size_mb

@@ -31,6 +31,7 @@ from .routing.router import Router
 from .telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
+    from .access.registry import Registry
     from .routing.recording import Recorder
     from .routing.workflows.workflow import Workflows
 
@@ -49,6 +50,7 @@ class Serving:
     workflows: answers calls by calls of its own, where the strategy does so; else None.
     recorder: keeps what learned strategies decided; None where nobody asked for it.
     answers: keeps answers, and gives them again; None where they aren't cached.
+    registry: where keys, users and budgets are; None where calls are charged to nobody.
     heartbeat: seconds of silence after which a stream carries a comment.
     """
 
@@ -62,6 +64,7 @@ class Serving:
     workflows: Workflows | None
     recorder: Recorder | None
     answers: Answers | None
+    registry: Registry | None
     heartbeat: float
 
 
