@@ -6,8 +6,9 @@
 `memory.py` counts in the process, `redis.py` in Redis for all processes; both pass one suite.
 
 Requests and tokens are counted in a sliding window of 60 seconds, second by second: whatever 60
-seconds one looks at, no more than the limit was let through. A GCRA needs less memory, but lets a
-whole burst and a minute's refill through in one minute.
+seconds one looks at, no more than the limit was let through; for that, the second that runs counts
+beside 60 whole ones. A GCRA needs less memory, but lets a whole burst and a minute's refill through
+in one minute.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ from typing import Protocol
 
 WINDOW = 60
 """Seconds in which requests and tokens are counted."""
+
+BUCKETS = WINDOW + 1
+"""Whole seconds that any 60 seconds touch at most."""
 
 LEASE = 30.0
 """Seconds after which what a call holds is free again unless its process renews it."""
@@ -33,11 +37,15 @@ class Kind(StrEnum):
     BUDGET = "budget"
 
 
+SOON = 1.0
+"""Seconds to wait for calls that may end at any moment."""
+
+
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """What a call takes of one limit.
+    """What a call takes of one limit; of each limit, a call has one hold at most.
 
-    counter: the limit's name, the same in all processes ("key:3f9c…:tokens").
+    counter: the limit's name, the same in all processes ("key:3f9c…:tokens"), of one kind for ever.
     maximum: requests or tokens in a window, calls at once, or nano-dollars in a period.
     amount: what is taken; not below 0.
     elastic: whether the call takes what is left, if that is anything, where `amount` doesn't fit
@@ -46,7 +54,9 @@ class Hold:
     period: of a budget, which of its periods it is: a number that grows; 0 where it never resets.
         A counter of an older period begins anew; what calls hold stays held.
     spent: of a budget, the nano-dollars of the period that the database knows, to begin a counter
-        with that isn't there; None lets `admit` say `Missing`.
+        with that isn't there; None lets `admit` say `Missing`. To be read after `Missing` was said,
+        when the rows that the process keeps itself are in the database: what calls cost whose rows
+        lie in the stream, and what they cost since, the counters add.
     """
 
     counter: str
@@ -77,9 +87,9 @@ class Admitted:
 class Refused:
     """A call that may not.
 
-    index: of the first hold that doesn't fit. left: what is left of its limit.
-    retry_after: seconds after which it may fit; None where only another period or a higher limit
-        helps.
+    index: of the first hold that doesn't fit. left: what is left of its limit, at least 0.
+    retry_after: seconds after which it may fit, `SOON` where that depends on other calls; None
+        where only another period or a higher limit helps.
     """
 
     index: int
@@ -105,7 +115,10 @@ class CountersUnavailable(Exception):
 
 
 class Counters(Protocol):
-    """Counts calls. See the module's head."""
+    """Counts calls. See the module's head.
+
+    Used in one event loop.
+    """
 
     async def admit(self, call_id: str, holds: Sequence[Hold]) -> Outcome:
         """Takes all holds or none. Raises CountersUnavailable."""
@@ -132,6 +145,13 @@ class Counters(Protocol):
     async def ping(self) -> bool:
         """Whether the counters can be reached."""
 
+    def before_resume(self, write: Callable[[], Awaitable[None]]) -> None:
+        """Has what is kept of settled calls written to the database before spend is read there.
+
+        Called once; awaited each time that counters are back that could not be reached. While it
+        raises, they aren't used.
+        """
+
     async def close(self) -> None:
         """Ends what runs in the background."""
 
@@ -147,3 +167,25 @@ class Bus(Protocol):
 
     def publish(self, message: str) -> Awaitable[None]:
         """Never raises for a bus that can't be reached; this process hears it in any case."""
+
+    async def close(self) -> None:
+        """Ends what runs in the background."""
+
+
+class Stream(Protocol):
+    """Rows of the ledger that no database has yet, in the order in which they came.
+
+    Every method may raise CountersUnavailable.
+    """
+
+    async def add(self, rows: Sequence[bytes]) -> list[str]:
+        """Adds rows of which `settle` said that it could not; their ids."""
+
+    async def delete(self, ids: Sequence[str]) -> None:
+        """Takes rows out that the database has. What isn't there is no error."""
+
+    async def older_than(self, seconds: float, count: int) -> list[tuple[str, bytes]]:
+        """The oldest rows, with their ids, that came so many seconds ago or earlier."""
+
+    async def length(self) -> int:
+        """How many rows there are."""
