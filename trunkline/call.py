@@ -30,6 +30,10 @@ IDS_AT_ONCE = 128
 """Call ids that are drawn together."""
 
 
+UsageKind = Literal["openai", "responses", "media", "ocr", "runs", "anthropic", "google", "none"]
+"""How an answer tells what was used (see `providers/usage.py`)."""
+
+
 class Wire(StrEnum):
     """The format in which an API is spoken: its bodies, its streams and its errors."""
 
@@ -71,7 +75,7 @@ class Operation:
     function: str = ""
     body: Literal["json", "multipart", "none"] = "json"
     model: Literal["body", "path", "optional", "own", "tool"] = "body"
-    usage: Literal["openai", "responses", "media", "runs", "anthropic", "google", "none"] = "none"
+    usage: UsageKind = "none"
     stateful: bool = False
     streams: bool = False
     answer: Literal["json", "any"] = "json"
@@ -134,12 +138,55 @@ class Deployment:
         return f"{'search tool' if self.tool else 'model'} '{self.group}'"
 
 
+@dataclass(frozen=True, slots=True)
+class UsageDetails:
+    """What a usage tells beside tokens of text; 0 where it tells nothing.
+
+    audio_input … video_output: tokens, counted in `Usage` too, those from the cache included.
+    cached_audio, cached_image: tokens of them that were read from the provider's cache.
+    created_hour: of the tokens written to the cache, those that are kept for an hour.
+    citations: tokens of cited sources that are charged beside the input.
+    searches, maps: searches of the web, and of maps, that the model made.
+    search_units: what a reranker charges by. pages, annotated_pages, credits: what OCR charges by.
+    characters, images: of an input. seconds: of audio. video_seconds: of video.
+    resolution: of the video that was made ("720p").
+    cost: dollars that the provider says the call costs.
+    modes: how it was served, where that has a price ("fast", "us").
+    """
+
+    audio_input: int = 0
+    image_input: int = 0
+    video_input: int = 0
+    audio_output: int = 0
+    image_output: int = 0
+    video_output: int = 0
+    cached_audio: int = 0
+    cached_image: int = 0
+    created_hour: int = 0
+    citations: int = 0
+    searches: int = 0
+    maps: int = 0
+    search_units: int = 0
+    pages: int = 0
+    annotated_pages: int = 0
+    credits: float = 0.0
+    characters: int = 0
+    images: int = 0
+    seconds: float = 0.0
+    video_seconds: float = 0.0
+    resolution: str = ""
+    cost: float | None = None
+    modes: tuple[str, ...] = ()
+
+
 @dataclass(slots=True)
 class Usage:
     """What a call consumed, as the provider counted it; None where it gave no figure.
 
     input_tokens: all of the input, with what was read from or written to the provider's cache.
     output_tokens: all of the output, with the reasoning.
+    tier: the service tier that the provider says it served ("priority"), or None.
+    details: None where there is nothing to tell but the figures above.
     raw: the provider's own usage object.
     """
 
@@ -149,6 +196,8 @@ class Usage:
     cache_creation_tokens: int | None = None
     reasoning_tokens: int | None = None
     raw: Mapping[str, Any] | None = None
+    tier: str | None = None
+    details: UsageDetails | None = None
 
     @property
     def total_tokens(self) -> int:

@@ -10,22 +10,22 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from math import isfinite
-from typing import Any, TypeGuard
+from dataclasses import dataclass, replace
+from typing import Any
 
 import orjson
 
-from ..call import Usage
+from ..call import Usage, UsageDetails
+from . import usage_details
+from .figures import first as _first
+from .figures import inner as _object
+from .figures import is_number as _is_number
 
 LARGE_ANSWER = 32_768
 """Bytes from which on only the usage is decoded, not the whole answer: embeddings, images."""
 
 USAGE_SPAN = 16_384
 """Bytes in which a usage object ends."""
-
-LARGEST_FIGURE = 2**53
-"""A count beyond this is no count."""
 
 _DECODER = json.JSONDecoder()
 
@@ -37,13 +37,27 @@ class _Reading:
     mark: the key that the usage stands under, quoted, as it stands in the bytes.
     find: the usage objects in a decoded answer or frame.
     fill: sets the figures from the merged object.
+    beside: sets what stands elsewhere in the answer: the service tier, searches that were made.
     grows: the frames' figures only ever grow: a smaller one later on is a provider's slip.
     """
 
     mark: bytes
     find: Callable[[Mapping[str, Any]], tuple[Any, ...]]
     fill: Callable[[Mapping[str, Any], Usage], None]
+    beside: Callable[[Mapping[str, Any], Usage], None] | None = None
     grows: bool = False
+
+    def take(self, found: Mapping[str, Any], answer: Mapping[str, Any], usage: Usage) -> None:
+        """Fills a `Usage` from a usage object and the answer or the frame that it stands in."""
+        before = usage.details
+        self.fill(found, usage)
+        usage.raw = found
+        if before is not None and before.searches:
+            tell(
+                usage, searches=max(before.searches, usage.details.searches if usage.details else 0)
+            )
+        if self.beside is not None:
+            self.beside(answer, usage)
 
 
 class UsageReader:
@@ -78,8 +92,7 @@ class UsageReader:
         for found in self._reading.find(decoded):
             if isinstance(found, dict) and found:
                 self._merge(found)
-                self._reading.fill(self._merged, self._usage)
-                self._usage.raw = self._merged
+                self._reading.take(self._merged, decoded, self._usage)
 
     def _merge(self, found: Mapping[str, Any]) -> None:
         assert self._reading is not None
@@ -111,8 +124,7 @@ def read_object(kind: str, answer: Any, usage: Usage) -> None:
         return
     for found in reading.find(answer):
         if isinstance(found, dict) and found:
-            reading.fill(found, usage)
-            usage.raw = found
+            reading.take(found, answer, usage)
 
 
 def read_answer(kind: str, content: bytes, usage: Usage) -> None:
@@ -165,13 +177,33 @@ def _last_object(content: bytes, mark: bytes) -> dict[str, Any] | None:
     return held if isinstance(held, dict) else None
 
 
+def tell(usage: Usage, **told: Any) -> None:
+    """Adds to the details of a usage."""
+    usage.details = replace(usage.details or UsageDetails(), **told)
+
+
 def _find_openai(answer: Mapping[str, Any]) -> tuple[Any, ...]:
     held = answer.get("usage")
     if held is None and isinstance(answer.get("x_groq"), dict):
         held = answer["x_groq"].get("usage")
     if held is None and isinstance(answer.get("meta"), dict):  # Cohere's rerank
-        held = answer["meta"].get("tokens")
+        meta = answer["meta"]
+        held = {**_object(meta, "tokens"), **_object(meta, "billed_units")}
     return (held,)
+
+
+def _find_media(answer: Mapping[str, Any]) -> tuple[Any, ...]:
+    """Of audio, images and videos. Whisper's longest format and videos tell their length alone."""
+    held = answer.get("usage")
+    if not held and "duration" in answer:
+        held = {"type": "duration", "seconds": answer["duration"]}
+    elif not held and answer.get("object") == "video":
+        held = {"duration_seconds": answer.get("seconds")}
+    return (held,)
+
+
+def _find_pages(answer: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (answer.get("usage_info"),)
 
 
 def _find_in_response(answer: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -206,6 +238,16 @@ def _fill_openai(found: Mapping[str, Any], usage: Usage) -> None:
     usage.reasoning_tokens = _or(
         _first(outgoing, "reasoning_tokens"), _first(found, "reasoning_tokens")
     )
+    if usage.reasoning_tokens:
+        _add_reasoning(_first(found, "total_tokens"), usage)
+    usage.details = usage_details.of_openai(found, incoming, outgoing)
+
+
+def _add_reasoning(total: int | None, usage: Usage) -> None:
+    """xAI, and Google where it speaks OpenAI's wire, count the reasoning beside the output."""
+    apart = usage.total_tokens + (usage.reasoning_tokens or 0)
+    if total == apart and usage.output_tokens is not None:
+        usage.output_tokens += usage.reasoning_tokens or 0
 
 
 def _fill_anthropic(found: Mapping[str, Any], usage: Usage) -> None:
@@ -214,6 +256,8 @@ def _fill_anthropic(found: Mapping[str, Any], usage: Usage) -> None:
     usage.cache_creation_tokens = _first(found, "cache_creation_input_tokens")
     usage.input_tokens = _sum(uncached, usage.cached_tokens, usage.cache_creation_tokens)
     usage.output_tokens = _first(found, "output_tokens")
+    usage.tier = _name(found.get("service_tier"))
+    usage.details = usage_details.of_anthropic(found)
 
 
 def _fill_google(found: Mapping[str, Any], usage: Usage) -> None:
@@ -223,39 +267,50 @@ def _fill_google(found: Mapping[str, Any], usage: Usage) -> None:
         _first(found, "promptTokenCount"), _first(found, "toolUsePromptTokenCount")
     )
     usage.output_tokens = _sum(_first(found, "candidatesTokenCount"), usage.reasoning_tokens)
+    usage.tier = _name(found.get("trafficType"))
+    usage.details = usage_details.of_google(found)
 
 
-_OPENAI = _Reading(b'"usage"', _find_openai, _fill_openai)
+def _fill_pages(found: Mapping[str, Any], usage: Usage) -> None:
+    usage.details = usage_details.of_pages(found)
+
+
+def _beside_openai(answer: Mapping[str, Any], usage: Usage) -> None:
+    usage.tier = _name(answer.get("service_tier")) or usage.tier
+    choices = answer.get("choices")
+    if choices and usage_details.cites(choices):
+        searches = usage.details.searches if usage.details else 0
+        tell(usage, searches=max(1, searches))
+
+
+def _beside_response(answer: Mapping[str, Any], usage: Usage) -> None:
+    response = answer.get("response")
+    held = response if isinstance(response, dict) else answer
+    usage.tier = _name(held.get("service_tier")) or usage.tier
+    if searches := usage_details.searches_of(held.get("output")):
+        tell(usage, searches=searches)
+
+
+def _beside_google(answer: Mapping[str, Any], usage: Usage) -> None:
+    if searches := usage_details.queries_of(answer.get("candidates")):
+        tell(usage, searches=searches)
+
+
+_OPENAI = _Reading(b'"usage"', _find_openai, _fill_openai, _beside_openai)
 
 _READINGS: Mapping[str, _Reading] = {
     "openai": _OPENAI,
-    "media": _OPENAI,
+    "media": _Reading(b'"usage"', _find_media, _fill_openai),
+    "ocr": _Reading(b'"usage_info"', _find_pages, _fill_pages),
     "runs": _OPENAI,
-    "responses": _Reading(b'"usage"', _find_in_response, _fill_openai),
+    "responses": _Reading(b'"usage"', _find_in_response, _fill_openai, _beside_response),
     "anthropic": _Reading(b'"usage"', _find_in_message, _fill_anthropic, grows=True),
-    "google": _Reading(b'"usageMetadata"', _find_metadata, _fill_google),
+    "google": _Reading(b'"usageMetadata"', _find_metadata, _fill_google, _beside_google),
 }
 
 
-def _first(holder: Mapping[str, Any], *names: str) -> int | None:
-    """The first figure that is given; an explicit zero is one."""
-    for name in names:
-        value = holder.get(name)
-        if value is None:
-            continue
-        if type(value) is int and 0 <= value < LARGEST_FIGURE:
-            return value
-        if _is_number(value) and 0 <= value < LARGEST_FIGURE and value == int(value):
-            return int(value)
-    return None
-
-
-def _object(holder: Mapping[str, Any], *names: str) -> Mapping[str, Any]:
-    for name in names:
-        held = holder.get(name)
-        if isinstance(held, dict):
-            return held
-    return {}
+def _name(value: Any) -> str | None:
+    return value.lower() if isinstance(value, str) else None
 
 
 def _or(first: int | None, second: int | None) -> int | None:
@@ -265,7 +320,3 @@ def _or(first: int | None, second: int | None) -> int | None:
 def _sum(*figures: int | None) -> int | None:
     given = [figure for figure in figures if figure is not None]
     return sum(given) if given else None
-
-
-def _is_number(value: Any) -> TypeGuard[int | float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and isfinite(value)

@@ -16,7 +16,7 @@ from ..call import Usage
 from .sse import data_of, split
 from .usage import mark_of, objects_of
 
-_FIGURES = tuple(each.name for each in fields(Usage) if each.name != "raw")
+_FIGURES = tuple(each.name for each in fields(Usage) if each.name.endswith("_tokens"))
 
 
 def total(usages: Iterable[Usage]) -> Usage:
