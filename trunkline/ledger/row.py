@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import MISSING, dataclass, fields
+from operator import attrgetter
+from typing import Any
 
 import orjson
+
+LARGEST = 2**63 - 1
+"""Of the whole numbers that the database holds."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,6 +25,8 @@ class SpendRow:
     cost: nano-dollars; None where a price or the usage isn't known.
     status: "success", "failure" or "cancelled". error: class of the failure ("timeout").
     messages, response: JSON, where content is captured; else empty.
+    shared: counters that the cost was held against and that no row of the database stands for
+        ("model:gpt-4o", "key:3f9c…:model:gpt-4o"), each with its period (see `Hold`).
     """
 
     call_id: str
@@ -56,6 +63,7 @@ class SpendRow:
     requester_ip: str = ""
     messages: str = ""
     response: str = ""
+    shared: tuple[tuple[str, int], ...] = ()
 
     @property
     def total_tokens(self) -> int:
@@ -63,17 +71,36 @@ class SpendRow:
 
     def encoded(self) -> bytes:
         """As it lies in the stream and in the journal: a JSON array, in the order of the fields."""
-        return orjson.dumps([getattr(self, name) for name in FIELDS])
+        try:
+            return orjson.dumps(_values(self))
+        except TypeError:
+            # Half a surrogate pair, or a number that no column holds.
+            return orjson.dumps([_clean(value) for value in _values(self)])
 
     @classmethod
     def decoded(cls, content: bytes) -> SpendRow:
         """Raises ValueError for what isn't a row."""
         values = orjson.loads(content)
-        if not isinstance(values, list) or len(values) != len(FIELDS):
+        if not isinstance(values, list) or not _REQUIRED <= len(values) <= len(FIELDS):
             raise ValueError("not a row of the ledger")
-        row = dict(zip(FIELDS, values, strict=True))
+        # A row of an older program lacks the last fields, which have defaults.
+        row = dict(zip(FIELDS, values, strict=False))
         row["tags"] = tuple(row["tags"])
+        row["shared"] = tuple((counter, period) for counter, period in row.get("shared", ()))
         return cls(**row)
 
 
 FIELDS = tuple(field.name for field in fields(SpendRow))
+_REQUIRED = sum(field.default is MISSING for field in fields(SpendRow))
+_values = attrgetter(*FIELDS)
+
+
+def _clean(value: Any) -> Any:
+    """The same as it can be written."""
+    if isinstance(value, str):
+        return value.encode("utf-8", "replace").decode()
+    if isinstance(value, int):
+        return max(-LARGEST, min(value, LARGEST))
+    if isinstance(value, tuple):
+        return [_clean(each) for each in value]
+    return value

@@ -7,11 +7,13 @@ Their own names begin with `trunkline_`, so that they can stand in a database th
     teams           with members, who may have budgets of their own in it
     team_members
     organizations   hold teams
+    organization_members
     customers       the `user` of calls: whom our users serve
     budgets         limits under a name, that keys, members, customers and organizations share
     tags            limits of what is tagged
     models          deployments that were added while the gateway ran; parameters sealed
     spend_logs      one row a call; on PostgreSQL partitioned by day
+    spend_seen      their ids alone, for some days, where no rows are kept
     daily_spend     sums of them by day and who was charged; stay when the rows are dropped
     daily_tag_spend the same by tag
 
@@ -69,6 +71,17 @@ def _spend() -> Column[Any]:
     return Column("spend", BigInteger, nullable=False, server_default="0")
 
 
+def _period() -> Column[Any]:
+    """When the running period began: calls that started before don't count. Null for ever."""
+    return Column("budget_started_at", Instant)
+
+
+def _due(table: str) -> Index:
+    """To find those whose period has ended; most rows have none."""
+    exist = text("budget_reset_at IS NOT NULL")
+    return Index(f"ix_{table}_due", "budget_reset_at", postgresql_where=exist, sqlite_where=exist)
+
+
 def _kept() -> list[Column[Any]]:
     """When and by whom it was made and changed."""
     return [
@@ -97,12 +110,15 @@ keys = Table(
     _json("allowed_routes", "[]"),
     Column("expires", Instant),
     Column("blocked", Boolean, nullable=False, server_default=text("false")),
+    _text("blocked_by"),
     *_limits(),
     _json("model_rpm_limit", "{}"),
     _json("model_tpm_limit", "{}"),
     Column("temp_budget_increase", BigInteger),
     Column("temp_budget_expiry", Instant),
     _spend(),
+    _period(),
+    _due("trunkline_keys"),
     *_kept(),
     Column("last_active", Instant),
     # /key/list gives the latest first.
@@ -120,6 +136,8 @@ users = Table(
     _json("models", "[]"),
     *_limits(),
     _spend(),
+    _period(),
+    _due("trunkline_users"),
     *_kept(),
     Index("ix_trunkline_users_latest", "created_at", "user_id"),
 )
@@ -134,11 +152,14 @@ teams = Table(
     _json("model_aliases", "{}"),
     _json("permissions", "[]"),
     Column("blocked", Boolean, nullable=False, server_default=text("false")),
+    _text("blocked_by"),
     *_limits(),
     _json("model_rpm_limit", "{}"),
     _json("model_tpm_limit", "{}"),
     Column("team_member_budget_id", Text),
     _spend(),
+    _period(),
+    _due("trunkline_teams"),
     *_kept(),
     Index("ix_trunkline_teams_latest", "created_at", "team_id"),
 )
@@ -152,6 +173,8 @@ team_members = Table(
     Column("budget_id", Text),
     Column("budget_reset_at", Instant),
     _spend(),
+    _period(),
+    _due("trunkline_team_members"),
     PrimaryKeyConstraint("team_id", "user_id"),
 )
 
@@ -164,7 +187,20 @@ organizations = Table(
     Column("budget_reset_at", Instant),
     _json("models", "[]"),
     _spend(),
+    _period(),
+    _due("trunkline_organizations"),
     *_kept(),
+)
+
+organization_members = Table(
+    "trunkline_organization_members",
+    METADATA,
+    Column("organization_id", Text, nullable=False),
+    Column("user_id", Text, nullable=False, index=True),
+    Column("user_role", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    PrimaryKeyConstraint("organization_id", "user_id"),
 )
 
 customers = Table(
@@ -178,6 +214,8 @@ customers = Table(
     Column("allowed_model_region", Text),
     Column("default_model", Text),
     _spend(),
+    _period(),
+    _due("trunkline_customers"),
     *_kept(),
 )
 
@@ -194,7 +232,17 @@ tags = Table(
     Column("budget_reset_at", Instant),
     _json("models", "[]"),
     _spend(),
+    _period(),
+    _due("trunkline_tags"),
     *_kept(),
+)
+
+spend_seen = Table(
+    "trunkline_spend_seen",
+    METADATA,
+    # Calls that the sums hold already, where no rows are kept that would tell.
+    Column("request_id", Text, primary_key=True),
+    Column("started_at", Instant, nullable=False, index=True),
 )
 
 shared_spend = Table(

@@ -1,0 +1,219 @@
+"""Puts rows of the ledger into the database: each once, and in the same transaction what they add
+to every sum.
+
+Rows go into temporary tables first, on PostgreSQL by COPY. What is inserted already is taken out
+there, and the sums are made of the rest: by the same statements on PostgreSQL and SQLite.
+"""
+
+# ruff: noqa: S608 - what is put into statements are names of our own
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from typing import Any
+
+import psycopg
+from sqlalchemy import text
+from sqlalchemy.exc import DataError, IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from . import spend_sums
+from .columns import Instant
+from .database import Database, StoreUnavailable
+from .tables import spend_logs
+
+LOCK = 7_239_118_540_113
+"""The advisory lock under which rows are inserted: writers that take turns can't lock each other
+out, and a turn takes milliseconds."""
+
+RECOVERY_LOCK = 7_239_118_540_114
+"""The one under which rows of others are inserted."""
+
+COLUMNS = tuple(column.name for column in spend_logs.columns)
+"""Of the rows, in their order."""
+
+_LISTED = ", ".join(COLUMNS)
+_TIMES = tuple(
+    index for index, column in enumerate(spend_logs.columns) if isinstance(column.type, Instant)
+)
+_INSTANT = Instant()
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows as they are inserted.
+
+    rows: values in the order of COLUMNS, then the day in UTC on which the call started; tags as
+        JSON. No two have the same `request_id`.
+    tags: `request_id` and tag. shared: `request_id`, counter, period.
+    """
+
+    rows: Sequence[tuple[Any, ...]]
+    tags: Sequence[tuple[str, str]] = ()
+    shared: Sequence[tuple[str, str, int]] = ()
+
+
+class Unfit(Exception):
+    """A row holds what the database can't: its `__cause__` says what."""
+
+
+async def insert(
+    database: Database, batch: Batch, *, logs: bool = True, alone: bool = False
+) -> int | None:
+    """Inserts the rows that aren't there yet, and adds them up; how many those were.
+
+    logs: whether rows are kept; without, only sums are, and for some days the calls' ids.
+    alone: do nothing where another process inserts so now; then None.
+
+    Raises StoreUnavailable and Unfit.
+    """
+    with _told():
+        async with database.writing() as connection:
+            if database.dialect == "sqlite":
+                inserted = await _on_sqlite(connection, batch, logs)
+            elif alone and not await _alone(connection):
+                return None
+            else:
+                inserted = await _on_postgresql(connection, batch, logs)
+            if inserted:
+                await spend_sums.add(connection, batch.tags, batch.shared)
+    if database.dialect == "sqlite":
+        await asyncio.to_thread(_harden, f"{database.url.database}-wal")
+    return inserted
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    """What the driver raises by itself, of COPY, as the rest of the program knows it."""
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise StoreUnavailable from error
+    except (psycopg.DataError, psycopg.IntegrityError, UnicodeError) as error:
+        raise Unfit from error
+    except (DataError, IntegrityError) as error:
+        raise Unfit from error
+
+
+async def _alone(connection: AsyncConnection) -> bool:
+    found = await connection.execute(text(f"SELECT pg_try_advisory_xact_lock({RECOVERY_LOCK})"))
+    return bool(found.scalar())
+
+
+def _harden(log: str) -> None:
+    """Brings what was committed to the disk: SQLite leaves that to the next checkpoint, but the
+    other copy of the rows is about to be thrown away."""
+    with contextlib.suppress(FileNotFoundError):  # a checkpoint has just done it
+        descriptor = os.open(log, os.O_RDONLY)
+        try:
+            os.fdatasync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+async def _on_postgresql(connection: AsyncConnection, batch: Batch, logs: bool) -> int:
+    await connection.execute(text(f"SELECT pg_advisory_xact_lock({LOCK})"))
+    for statement in _TEMPORARY:
+        await connection.exec_driver_sql(statement)
+    raw = await connection.get_raw_connection()
+    driver: Any = raw.driver_connection
+    async with driver.cursor() as cursor:
+        for table, rows in (
+            ("trunkline_incoming", batch.rows),
+            ("trunkline_incoming_tags", batch.tags),
+            ("trunkline_incoming_shared", batch.shared),
+        ):
+            if rows:
+                async with cursor.copy(f"COPY {table} FROM STDIN") as copy:
+                    for row in rows:
+                        await copy.write_row(row)
+    twice = await connection.exec_driver_sql(_FRESH_LOGS if logs else _FRESH_IDS)
+    return len(batch.rows) - twice.rowcount
+
+
+_TEMPORARY = (
+    """
+    CREATE TEMP TABLE IF NOT EXISTS trunkline_incoming
+        (LIKE trunkline_spend_logs, day date NOT NULL) ON COMMIT DELETE ROWS
+    """,
+    """
+    CREATE TEMP TABLE IF NOT EXISTS trunkline_incoming_tags
+        (request_id text NOT NULL, tag text NOT NULL) ON COMMIT DELETE ROWS
+    """,
+    """
+    CREATE TEMP TABLE IF NOT EXISTS trunkline_incoming_shared
+        (request_id text NOT NULL, counter text NOT NULL, period bigint NOT NULL)
+        ON COMMIT DELETE ROWS
+    """,
+)
+
+_FRESH = """
+    WITH fresh AS (
+        INSERT INTO {into} ({columns}) SELECT {columns} FROM trunkline_incoming
+        ON CONFLICT DO NOTHING RETURNING request_id
+    )
+    DELETE FROM trunkline_incoming AS known
+    WHERE NOT EXISTS (SELECT FROM fresh WHERE fresh.request_id = known.request_id)
+"""
+_FRESH_LOGS = _FRESH.format(into="trunkline_spend_logs", columns=_LISTED)
+_FRESH_IDS = _FRESH.format(into="trunkline_spend_seen", columns="request_id, started_at")
+
+
+async def _on_sqlite(connection: AsyncConnection, batch: Batch, logs: bool) -> int:
+    for statement in _TEMPORARY_OF_SQLITE:
+        await connection.exec_driver_sql(statement)
+    width = len(COLUMNS) + 1
+    for table, columns, rows in (
+        ("trunkline_incoming", width, [_as_text(row) for row in batch.rows]),
+        ("trunkline_incoming_tags", 2, list(batch.tags)),
+        ("trunkline_incoming_shared", 3, list(batch.shared)),
+    ):
+        if rows:
+            places = ", ".join("?" * columns)
+            await connection.exec_driver_sql(f"INSERT INTO temp.{table} VALUES ({places})", rows)
+    into = "trunkline_spend_logs" if logs else "trunkline_spend_seen"
+    columns_ = _LISTED if logs else "request_id, started_at"
+    same = f"FROM {into} AS known WHERE known.request_id = trunkline_incoming.request_id"
+    same += " AND known.started_at = trunkline_incoming.started_at" if logs else ""
+    twice = await connection.exec_driver_sql(
+        f"DELETE FROM temp.trunkline_incoming WHERE EXISTS (SELECT 1 {same})"
+    )
+    await connection.exec_driver_sql(
+        f"INSERT INTO {into} ({columns_}) SELECT {columns_} FROM temp.trunkline_incoming"
+    )
+    return len(batch.rows) - twice.rowcount
+
+
+_TEMPORARY_OF_SQLITE = (
+    """
+    CREATE TEMP TABLE IF NOT EXISTS trunkline_incoming AS
+        SELECT *, '' AS day FROM trunkline_spend_logs WHERE 0
+    """,
+    "CREATE TEMP TABLE IF NOT EXISTS trunkline_incoming_tags (request_id TEXT, tag TEXT)",
+    """
+    CREATE TEMP TABLE IF NOT EXISTS trunkline_incoming_shared
+        (request_id TEXT, counter TEXT, period INTEGER)
+    """,
+    "DELETE FROM temp.trunkline_incoming",
+    "DELETE FROM temp.trunkline_incoming_tags",
+    "DELETE FROM temp.trunkline_incoming_shared",
+)
+
+
+def _as_text(row: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The row with its moments as SQLite has them."""
+    values = list(row)
+    for index in _TIMES:
+        values[index] = _sqlite_time(values[index])
+    day: date = values[-1]
+    values[-1] = day.isoformat()
+    return tuple(values)
+
+
+def _sqlite_time(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="microseconds") if moment is not None else None
