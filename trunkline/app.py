@@ -43,6 +43,7 @@ from .settings.strategies import BUILT_IN, LEARNED
 from .telemetry.metrics import Metrics, build_metrics
 
 if TYPE_CHECKING:
+    from .bookkeeping import Books
     from .learning import Routing
     from .live.watch import Watch
     from .routing.learned import Learned
@@ -68,9 +69,12 @@ class Application:
         *,
         once_started: Callable[[], Awaitable[None]] | None = None,
         shared: Path | None = None,
+        workers: int = 1,
     ) -> None:
         self._once_started = once_started
         self._shared = shared
+        self._workers = workers
+        self._books: Books | None = None
         self._own: tempfile.TemporaryDirectory[str] | None = None
         self._settings = settings
         self._snapshot = build_snapshot(settings, version=1)
@@ -89,9 +93,11 @@ class Application:
         for endpoint in general.pass_through_endpoints:
             found.update(endpoint.headers.values(), addresses.secrets_of(endpoint.target))
         params = self._settings.litellm_settings.cache_params
+        router = self._settings.router_settings
         hidden = (params.password, params.s3_aws_secret_access_key, params.s3_aws_session_token)
-        found.update(each or "" for each in hidden)
-        found.update(addresses.secrets_of(params.redis_url or ""))
+        found.update(each or "" for each in (*hidden, router.redis_password, general.salt_key))
+        for url in (params.redis_url, router.redis_url, general.database_url):
+            found.update(addresses.secrets_of(url or ""))
         return found.union(*map(secrets_of, self._snapshot.everything))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -128,9 +134,10 @@ class Application:
         self._learned = await self._learn(metrics)
         router = build_router(settings, snapshot, Health(), random.Random(), self._learned)
         self._recorder = self._recording()
+        books = await self._account(metrics)
         serving = Serving(
             snapshot=snapshot,
-            authenticator=Authenticator(settings.general_settings.master_key),
+            authenticator=_authenticator(settings, books),
             policy=router.policy,
             router=router,
             lanes=Lanes(direct=direct, litellm=self._litellm, mock=MockLane()),
@@ -139,7 +146,8 @@ class Application:
             workflows=self._routing.workflows(router, metrics, CHAT) if self._routing else None,
             recorder=self._recorder,
             answers=self._caching(metrics),
-            registry=None,
+            charges=books.charges(snapshot) if books else None,
+            registry=books.registry if books else None,
             heartbeat=settings.general_settings.stream_heartbeat_seconds,
         )
         limit = settings.general_settings.max_request_size_mb
@@ -152,6 +160,18 @@ class Application:
             self._litellm.warm()
         _settle_memory()
         return self._surface
+
+    async def _account(self, metrics: Metrics) -> Books | None:
+        """What calls are charged with; None where they are charged to nobody."""
+        general = self._settings.general_settings
+        if not (general.master_key or general.database_url):
+            return None
+        from . import bookkeeping  # noqa: PLC0415 - only where somebody is charged
+
+        await asyncio.to_thread(bookkeeping.bring_up_to_date, self._settings)
+        self._books = bookkeeping.Books(self._settings, metrics, self._workers)
+        await self._books.start()
+        return self._books
 
     async def _learn(self, metrics: Metrics) -> Learned | None:
         """The learned strategy in force; None under a built-in one."""
@@ -213,10 +233,19 @@ class Application:
             await self._answers.close()
         if self._recorder is not None:
             await asyncio.to_thread(self._recorder.store.close)
+        if self._books is not None:
+            await self._books.close()
         if self._session is not None:
             await self._session.close()
         await self._litellm.close()
         log.info("stopped")
+
+
+def _authenticator(settings: Settings, books: Books | None) -> Authenticator:
+    master_key = settings.general_settings.master_key
+    if books is None:
+        return Authenticator(master_key)
+    return Authenticator(master_key, books.directory.principal, books.directory.holder)
 
 
 def _session(settings: Settings) -> aiohttp.ClientSession:

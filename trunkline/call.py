@@ -349,6 +349,9 @@ class Call:
     caching: what the client asks of the cache of answers.
     cache_key: under which its answer is kept, or would be; empty where it isn't.
     cached: how the answer came: "hit", or "shared" with a call that was under way; else empty.
+    payer: whom it is charged to (see `charging/charges.py`); None where nobody is.
+    charge: what it holds of limits, until it is settled; None where it holds nothing.
+    limits: headers that tell what is left of its caller's rate limits.
     decision: what a learned strategy made of the call; None as long as none was asked.
     part: what it is to a client's call; None where it is one.
     inner: the calls that a workflow made to answer it, in their order.
@@ -380,6 +383,9 @@ class Call:
     caching: Caching = DEFAULT_CACHING
     cache_key: str = ""
     cached: str = ""
+    payer: Any = None
+    charge: Any = None
+    limits: Headers = field(default_factory=list)
     decision: Decision | None = None
     part: Part | None = None
     inner: list[Call] = field(default_factory=list)

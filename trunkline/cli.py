@@ -1,4 +1,4 @@
-"""The command line: `trunkline serve`, `trunkline config check` and `trunkline bundle …`."""
+"""The command line: `trunkline serve`, `config check`, `db upgrade` and `bundle …`."""
 
 from __future__ import annotations
 
@@ -45,6 +45,7 @@ def serve(options: argparse.Namespace) -> int:
             f" or set general_settings.allow_unauthenticated: true"
         )
     _check_bundle(settings)
+    _bring_up_to_date(settings)
     problem = _occupied(options.host, options.port)
     if problem:
         return _refuse(f"cannot listen on {options.host}:{options.port}: {problem}")
@@ -67,6 +68,29 @@ def check(options: argparse.Namespace) -> int:
         f" {len(settings.warnings)} warnings"
     )
     return 0
+
+
+def upgrade(options: argparse.Namespace) -> int:
+    """Brings the tables of a configuration's database to what this program knows."""
+    settings = _load(options.config)
+    done = _bring_up_to_date(settings)
+    print("the database is up to date now" if done else "the database was up to date")
+    return 0
+
+
+def _bring_up_to_date(settings: Settings) -> bool:
+    """Ends the program where the database can't be served from; whether there was a change."""
+    general = settings.general_settings
+    if not (general.master_key or general.database_url):
+        return False
+
+    from .bookkeeping import bring_up_to_date  # noqa: PLC0415 - only where there is a database
+    from .store.database import StoreError  # noqa: PLC0415
+
+    try:
+        return bring_up_to_date(settings)
+    except StoreError as error:
+        raise SystemExit(_refuse(f"the database can't be used: {error}")) from None
 
 
 def _load(path: Path) -> Settings:
@@ -143,6 +167,11 @@ def _parser() -> argparse.ArgumentParser:
     checking = config_commands.add_parser("check", help="check a configuration")
     checking.add_argument("file", type=Path, metavar="FILE")
     checking.set_defaults(command=check)
+    database = commands.add_parser("db", help="work with the database")
+    database_commands = database.add_subparsers(required=True, metavar="COMMAND")
+    upgrading = database_commands.add_parser("upgrade", help="bring its tables up to date")
+    upgrading.add_argument("--config", type=Path, required=True, metavar="FILE")
+    upgrading.set_defaults(command=upgrade)
     _add_bundle(commands)
     return parser
 

@@ -8,6 +8,8 @@
     ├── MethodNotAllowed     405
     ├── RequestTimeout       408
     ├── RequestTooLarge      413
+    ├── LimitExceeded        429   a limit of the key, or of who stands above it, is reached
+    │   └── BudgetExceeded   400   a budget doesn't cover the call
     ├── NoDeployment     429/503   every deployment is cooling down, full or unusable
     └── ProviderError              what a provider answered, or that it didn't; see `kind`
     ConfigError                    the configuration file can't be served: where and why
@@ -18,7 +20,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
@@ -117,6 +119,37 @@ class NoDeployment(GatewayError):
         super().__init__(message, code="no_deployment_available", retry_after=retry_after)
         self.status = status
         self.type = "rate_limit_error" if status == 429 else "service_unavailable_error"
+
+
+class LimitExceeded(GatewayError):
+    """A limit of the caller's, or of whoever stands above it, has no room for the call.
+
+    headers: how much of it is left, as clients read it.
+    """
+
+    status = 429
+    type = "rate_limit_error"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str = "rate_limit_exceeded",
+        retry_after: float | None = None,
+        headers: Sequence[tuple[str, str]] = (),
+    ) -> None:
+        super().__init__(message, code=code, retry_after=retry_after)
+        self.headers = tuple(headers)
+
+
+class BudgetExceeded(LimitExceeded):
+    """A budget doesn't cover what the call may cost."""
+
+    type = "budget_exceeded"
+
+    def __init__(self, message: str, *, status: int = 400) -> None:
+        super().__init__(message, code="budget_exceeded")
+        self.status = status
 
 
 class ErrorKind(StrEnum):

@@ -1,6 +1,6 @@
 """The pipeline that every model call takes:
 
-    authenticate → authorise → cache → route → dispatch (retry, fall back) → answer
+    authenticate → authorise → cache → admit → route → dispatch (retry, fall back) → settle
 
 A call runs to its end on the `Serving` that was current when it arrived.
 """
@@ -20,7 +20,7 @@ from .access.identity import Authenticator, Principal
 from .access.roles import check_route
 from .cache.answers import Answers
 from .call import Answer, Attempt, Call, Deployment, StandIn, Timeouts
-from .errors import GatewayError, NotFound, ProviderError, internal_error
+from .errors import GatewayError, LimitExceeded, NotFound, ProviderError, internal_error
 from .live.snapshot import Snapshot
 from .providers import failures
 from .providers.affinity import Accounts
@@ -32,6 +32,7 @@ from .telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from .access.registry import Registry
+    from .charging.charges import Charge, Charges
     from .routing.recording import Recorder
     from .routing.workflows.workflow import Workflows
 
@@ -50,7 +51,8 @@ class Serving:
     workflows: answers calls by calls of its own, where the strategy does so; else None.
     recorder: keeps what learned strategies decided; None where nobody asked for it.
     answers: keeps answers, and gives them again; None where they aren't cached.
-    registry: where keys, users and budgets are; None where calls are charged to nobody.
+    charges: admits calls and settles them; None where calls are charged to nobody.
+    registry: where keys, users and budgets are; None where there is no database.
     heartbeat: seconds of silence after which a stream carries a comment.
     """
 
@@ -64,6 +66,7 @@ class Serving:
     workflows: Workflows | None
     recorder: Recorder | None
     answers: Answers | None
+    charges: Charges | None
     registry: Registry | None
     heartbeat: float
 
@@ -101,8 +104,15 @@ class Gateway:
 
         Raises GatewayError when none does; its `attempts` say which were tried.
         """
-        answers = self.serving.answers
-        return await (answers.answer(call, self._ask) if answers else self._ask(call))
+        answers, charges = self.serving.answers, self.serving.charges
+        if charges is not None:
+            await charges.authorise(call, self.serving.snapshot.resolver(call.operation))
+        if answers is None:
+            return await self._ask(call)
+        answer = await answers.answer(call, self._ask)
+        if call.cached and charges is not None:
+            charges.hit(call)
+        return answer
 
     async def _ask(self, call: Call) -> Answer:
         serving = self.serving
@@ -138,14 +148,21 @@ class Gateway:
         def resolve(group: str) -> Sequence[Deployment]:
             return tuple(filter(suits, serving.snapshot.resolve(group)))
 
+        if serving.charges is not None:
+            await serving.charges.authorise(call, serving.snapshot.resolve)
         ask = partial(_ask_group, serving, partial(_connect, connect))
         connection, outcome = await _first_answer(serving, call, resolve, ask)
+        charge: Charge | None = call.charge
         try:
             yield Reached(connection, outcome.failed)
         except BaseException as error:
             outcome.failed(error)
+            if charge is not None:
+                await charge.settle(error)
             raise
         outcome.succeeded()
+        if charge is not None:
+            await charge.settle()
 
 
 async def _first_answer(
@@ -162,6 +179,8 @@ async def _first_answer(
         candidates = resolve(group)
         try:
             answer = await ask(call, group, candidates)
+        except LimitExceeded:
+            raise  # nothing of the provider's, and no other group has a limit of its own
         except GatewayError as error:
             if cause is not None:
                 serving.metrics.fell_back(resolve(call.group), candidates, cause, succeeded=False)
@@ -174,6 +193,8 @@ async def _first_answer(
                 error.attempts = [
                     _report(tried, tried.error) for tried in call.attempts if tried.error
                 ]
+                if serving.charges is not None and call.charge is not None:
+                    await serving.charges.failed(call, error)
                 raise
             call.fallbacks += 1
             group = following
@@ -201,6 +222,33 @@ async def _ask_group(
 ) -> Result:
     if not candidates:
         raise _unknown(call, group)
+    if serving.charges is None or call.payer is None:
+        return await _tried(serving, attempt, call, candidates)
+    candidates = serving.charges.candidates(call, group, candidates)
+    charge = call.charge = await serving.charges.admit(call, candidates)
+    try:
+        answer = await _tried(serving, attempt, call, candidates)
+    except GatewayError:
+        await charge.release()
+        raise
+    except BaseException as error:
+        await charge.settle(error)
+        raise
+    if isinstance(answer, Answer):
+        if answer.chunks is None:
+            await charge.settle()
+        else:
+            answer.chunks = charge.until_told(answer.chunks)
+    return answer
+
+
+async def _tried(
+    serving: Serving,
+    attempt: Callable[[Serving, Call, Deployment], Awaitable[Result]],
+    call: Call,
+    candidates: Sequence[Deployment],
+) -> Result:
+    """What the first deployment of a group gives that doesn't fail, with retries."""
     retries = 0
     tried: set[str] = set()
     while True:

@@ -95,7 +95,7 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
     shared = _shared(settings)
     path = Path(shared.name) if shared is not None else None
     try:
-        server.serve(target_loader=partial(_load, settings, path))
+        server.serve(target_loader=partial(_load, settings, path, workers))
     except SystemExit:
         # A worker that the same signal ended, before it had a group of its own, is no failure.
         if not server.interrupt_signal:
@@ -182,8 +182,10 @@ def _shared(settings: Settings) -> tempfile.TemporaryDirectory[str] | None:
     return share()
 
 
-def _load(settings: Settings, shared: Path | None, target: str) -> Any:
-    application = Application(settings, once_started=_let_signals_in, shared=shared)
+def _load(settings: Settings, shared: Path | None, workers: int, target: str) -> Any:
+    application = Application(
+        settings, once_started=_let_signals_in, shared=shared, workers=workers
+    )
     _configure_logs(settings, application.secrets())
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
     return application

@@ -27,13 +27,15 @@ class ClientSecret:
     """What a client may do.
 
     value: the provider's secret. group, deployment: the model group that was asked for, and the id
-        of the deployment that gave the secret. expires: seconds of the epoch.
+        of the deployment that gave the secret. expires: seconds of the epoch. owner: the hash of
+        the virtual key that asked for it, and that pays; empty for none.
     """
 
     value: str
     group: str
     deployment: str
     expires: int
+    owner: str = ""
 
 
 def seal(secret: ClientSecret, master_key: str) -> str:

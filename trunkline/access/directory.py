@@ -163,7 +163,11 @@ class Directory:
 
     async def principal(self, key: str) -> Principal:
         """Whose key it is. Raises AuthenticationFailed; StoreUnavailable."""
-        return _checked(await self._keys.get(self._secrets.hashed(key)))
+        return await self.holder(self._secrets.hashed(key))
+
+    async def holder(self, token: str) -> Principal:
+        """The same by the key's hash. Raises what `principal` raises."""
+        return _checked(await self._keys.get(token))
 
     async def reread(self, principal: Principal) -> Principal:
         """The same as the database has it now. Raises what `principal` raises."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hmac
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,7 +21,11 @@ CREDENTIAL_HEADERS = (
 )
 
 
-@dataclass(frozen=True, slots=True)
+LONGEST_KEY = 1024
+"""Characters; nobody was given a longer one."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Principal:
     """Whoever a call is made for.
 
@@ -55,6 +59,8 @@ class Principal:
     expires: float | None = None
 
 
+Find = Callable[[str], Awaitable[Principal]]
+
 MASTER = Principal("master", Role.ADMIN)
 ANONYMOUS = Principal("anonymous", Role.ADMIN)
 
@@ -72,7 +78,13 @@ def credential(headers: Mapping[str, str]) -> str | None:
 class Authenticator:
     """Checks credentials against the configured master key; without one everybody may call."""
 
-    def __init__(self, master_key: str | None) -> None:
+    def __init__(
+        self, master_key: str | None, find: Find | None = None, find_hash: Find | None = None
+    ) -> None:
+        """find: whose a virtual key is; None where there are none. find_hash: the same by the
+        key's hash, for what carries one in its stead."""
+        self._find = find
+        self._find_hash = find_hash
         self._master = master_key.encode() if master_key else None
         self._key = master_key or ""
 
@@ -83,7 +95,8 @@ class Authenticator:
     async def authenticate(self, key: str | None) -> Principal:
         """The caller's identity.
 
-        Raises AuthenticationFailed for a missing or wrong key.
+        Raises AuthenticationFailed for a missing or wrong key; StoreUnavailable where that can't be
+        told.
         """
         if self._master is None:
             return ANONYMOUS
@@ -93,17 +106,26 @@ class Authenticator:
                 " (or x-api-key, api-key, x-goog-api-key).",
                 code="missing_api_key",
             )
-        if not hmac.compare_digest(key.encode("utf-8", "surrogateescape"), self._master):
+        if hmac.compare_digest(key.encode("utf-8", "surrogateescape"), self._master):
+            return MASTER
+        if self._find is None or len(key) > LONGEST_KEY:
             raise AuthenticationFailed("The API key is not valid.", code="invalid_api_key")
-        return MASTER
+        return await self._find(key)
 
     def issue(self, secret: ClientSecret) -> str:
         """A secret of ours for a provider's, to be handed to a client."""
         return seal(secret, self._key)
 
-    def redeem(self, key: str | None) -> ClientSecret | None:
-        """What a secret of ours stands for; None for any other credential.
+    async def redeem(self, key: str | None) -> tuple[ClientSecret, Principal] | None:
+        """What a secret of ours stands for, and who pays; None for any other credential.
 
-        Raises AuthenticationFailed for one that has expired.
+        Raises AuthenticationFailed for one that has expired, or whose owner may not call any more.
         """
-        return unseal(key, self._key)
+        secret = unseal(key, self._key)
+        if secret is None:
+            return None
+        if not secret.owner:
+            return secret, MASTER if self.required else ANONYMOUS
+        if self._find_hash is None:
+            raise AuthenticationFailed("The API key is not valid.", code="invalid_api_key")
+        return secret, await self._find_hash(secret.owner)

@@ -68,3 +68,19 @@ def _first_of_month(moment: datetime, months: int) -> datetime:
     return moment.replace(
         year=moment.year + years, month=month + 1, day=1, hour=0, minute=0, second=0, microsecond=0
     )
+
+
+def following(duration: str, resets: int, now: datetime) -> datetime:
+    """The end of the period that runs now, of a budget that last began anew at `resets`.
+
+    It is the same whoever reckons and whenever: where boundaries aren't those of the calendar, they
+    follow from the one before.
+
+    resets: seconds since 1970; 0 where it never did.
+    """
+    number, unit = parse(duration, "budget_duration")
+    if not resets or unit != "d" or number == 30 or number % 7 == 0:
+        return next_reset(duration, now)
+    last = datetime.fromtimestamp(resets, UTC)
+    periods = max(0, (now - last) // timedelta(days=number)) + 1
+    return last + timedelta(days=number * periods)

@@ -12,7 +12,7 @@ their role, the endpoints check.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from enum import StrEnum
 from typing import TYPE_CHECKING
 
@@ -30,6 +30,10 @@ class Role(StrEnum):
     USER = "internal_user"
     USER_VIEWER = "internal_user_viewer"
     KEY = "key"
+
+    @property
+    def sees_all(self) -> bool:
+        return self in (Role.ADMIN, Role.VIEWER)
 
 
 ADMINS = frozenset({Role.ADMIN})
@@ -50,7 +54,7 @@ _TABLE: Mapping[frozenset[Role], str] = {
         /key/health
         /v1/models /models /v1/models/{model:path} /models/{model:path} /model/info
         /v1/model/info /v2/model/info /model_group/info /routes
-        /key/info /user/info /team/info /spend/calculate /routing/strategies
+        /key/info /user/info /v2/user/info /team/info /spend/calculate /routing/strategies
         """,
     CALLERS: """
         /feedback /v1/feedback /routing/explain /search/tools /v1/search/tools
@@ -63,13 +67,13 @@ _TABLE: Mapping[frozenset[Role], str] = {
     USERS: """
         /key/generate /key/update /key/delete /key/regenerate /key/{key:path}/regenerate
         /key/block /key/unblock /key/bulk_update /key/service-account/generate
-        /team/new /team/update /team/delete /team/member_add /team/member_update
+        /team/update /team/delete /team/member_add /team/member_update
         /team/member_delete /team/bulk_member_add /team/block /team/unblock
         /team/model/add /team/model/delete /team/permissions_list /team/permissions_update
         """,
     SEERS: """
         /metrics /health /health/readiness/details /cache/ping /hot-reload/status
-        /user/list /user/get_users /user/available_roles /v2/user/info
+        /user/list /user/get_users /user/available_roles
         /customer/info /customer/list /end_user/info /end_user/list
         /budget/info /budget/list /tag/info /tag/list
         /spend/users /global/spend /global/spend/report /global/spend/keys /global/spend/teams
@@ -82,6 +86,7 @@ _TABLE: Mapping[frozenset[Role], str] = {
         /end_user/new /end_user/update /end_user/delete /end_user/block /end_user/unblock
         /budget/new /budget/update /budget/delete
         /organization/new /organization/update /organization/delete /organization/member_add
+        /team/new
         /tag/new /tag/update /tag/delete
         /model/new /model/update /model/delete /model/{model_id}/update
         /model/cost_map/reload /global/spend/reset
@@ -124,6 +129,11 @@ def check_route(caller: Principal, path: str) -> None:
         )
 
 
+def names_route(caller: Principal, path: str) -> bool:
+    """Whether the caller's routes include a path by itself, not as one of a group."""
+    return any(route not in _GROUPS and _covers(route, path) for route in caller.routes)
+
+
 def _covers(route: str, path: str) -> bool:
     """Whether what a key's `allowed_routes` holds includes a path."""
     group = _GROUPS.get(route)
@@ -132,3 +142,14 @@ def _covers(route: str, path: str) -> bool:
     if route.endswith("*"):
         return path.startswith(route[:-1])
     return path == route or path.removeprefix("/v1") == route.removeprefix("/v1")
+
+
+def covers_route(routes: Iterable[str], asked: str) -> bool:
+    """Whether what one key's `allowed_routes` holds includes an entry of another's."""
+    if asked in _GROUPS or asked.endswith("*"):
+        wide = [route for route in routes if route == asked or route.endswith("*")]
+        return any(
+            route == asked or (asked not in _GROUPS and asked.startswith(route[:-1]))
+            for route in wide
+        )
+    return any(_covers(route, asked) for route in routes)

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from functools import partial
 
 from ..access.identity import credential
-from ..call import Answer, Call, Operation, Upload, call_ids
+from ..call import Answer, Call, Headers, Operation, Upload, call_ids
 from ..deadline import Alarms
 from ..errors import GatewayError, internal_error, let_go
 from ..gateway import Gateway
@@ -28,6 +28,7 @@ from .http import (
     send_chunks,
 )
 from .multipart import NO_FORM, is_form, read_form
+from .payers import charge_to
 from .requests import read_call
 
 log = logging.getLogger("trunkline.api")
@@ -67,7 +68,7 @@ class Inference:
             call = read_call(
                 call_id, started, operation, path, scope["query_string"], headers, body, form
             )
-            call.caller = caller.name
+            charge_to(call, caller, scope)
             await self._answer(call, receive, send)
         except ClientGone:
             log.info("client closed the connection", extra={"call_id": call_id})
@@ -89,7 +90,8 @@ class Inference:
         async with CancelledWhenGone(receive, self._alarms):
             answer = await self._gateway.answer(call)
             serving = self._gateway.serving
-            headers = encode(answer.headers) + self._headers.of(call, serving.snapshot)
+            headers = encode(_limited(answer.headers, call.limits))
+            headers += self._headers.of(call, serving.snapshot)
             if answer.chunks is None:
                 await send_answer(send, answer.status, headers, answer.body)
                 return
@@ -109,6 +111,13 @@ class Inference:
         status, headers, body = errors.render(error, operation.wire)
         encoded = encode(headers) + self._headers.of_error(call_id, call)
         await send_answer(send, status, encoded, body)
+
+
+def _limited(headers: Headers, limits: Headers) -> Headers:
+    """With the caller's own limits in the place of the provider's, which are the gateway's."""
+    if not limits:
+        return headers
+    return [each for each in headers if not each[0].startswith("x-ratelimit-")] + limits
 
 
 def _is_events(answer: Answer) -> bool:

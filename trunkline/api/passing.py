@@ -11,9 +11,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
-from ..access.identity import credential
+from ..access.identity import ANONYMOUS, Principal, credential
+from ..access.roles import ADMINS, names_route
 from ..call import Deployment, Wire
-from ..errors import MethodNotAllowed, NotFound
+from ..errors import MethodNotAllowed, NotFound, PermissionDenied
 from ..gateway import Gateway
 from ..live.snapshot import Snapshot
 from ..providers.environment import ENVIRON
@@ -69,10 +70,23 @@ class Ways:
         return self._endpoints
 
 
+def _check_passing(caller: Principal, path: str) -> None:
+    """Whether a caller may use providers past the models that they are allowed.
+
+    Nothing of what is passed on is read, so neither the models nor the budgets of a key hold there.
+    """
+    if caller.role not in ADMINS and not names_route(caller, path):
+        raise PermissionDenied(
+            f"{path} is passed on as it comes, past the key's models and budgets: only for keys"
+            " whose allowed_routes name it.",
+            code="route_not_allowed",
+        )
+
+
 class Passing:
     """One request on its way through, before it is sent.
 
-    method: its HTTP method; a WebSocket's is GET.
+    method: its HTTP method; a WebSocket's is GET. caller: whose it is.
     """
 
     def __init__(self, gateway: Gateway, match: Match, scope: Scope) -> None:
@@ -83,7 +97,8 @@ class Passing:
         self.query = scope["query_string"].decode("latin-1")
         self.method = str(scope.get("method", "GET"))
         self.settings = gateway.serving.snapshot.settings
-        self._scope = scope
+        self.scope = scope
+        self.caller = ANONYMOUS
 
     async def let_in(self, key: str | None = None) -> str | None:
         """Our key, once it is found to be valid.
@@ -94,12 +109,14 @@ class Passing:
         """
         target = self.match.target
         key = self._key() or key
+        path = str(self.scope["path"])
         if not isinstance(target, Endpoint):
-            await self.gateway.authenticate(key, str(self._scope["path"]))
+            self.caller = await self.gateway.authenticate(key, path)
+            _check_passing(self.caller, path)
             return key
         key = self.headers.get(target.key_header) or key
         if target.auth:
-            await self.gateway.authenticate(key, str(self._scope["path"]))
+            self.caller = await self.gateway.authenticate(key, path)
         if self.method not in target.methods:
             methods = ", ".join(sorted(target.methods))
             raise MethodNotAllowed(f"{target.path} takes {methods}, not {self.method}.")
@@ -131,7 +148,7 @@ class Passing:
         def ours(name: str, value: str) -> bool:
             return (google and name == "key") or (key is not None and value == key)
 
-        pairs = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in self._scope["headers"]]
+        pairs = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in self.scope["headers"]]
         headers = forwarded(pairs, key)
         if isinstance(body, bytes):
             headers.popall("content-length", None)

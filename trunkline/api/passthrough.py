@@ -41,6 +41,7 @@ from .http import (
     too_large,
 )
 from .passing import Match, Passing, to_deployment
+from .payers import charge_to
 from .relay import Upload, relay
 
 log = logging.getLogger("trunkline.api")
@@ -170,6 +171,7 @@ class _Exchange(Passing):
             num_retries=None if self._upload is None else 0,
             fallback_groups={},
         )
+        charge_to(call, self.caller, self.scope)
         connect = partial(self._connect, row, group, request, fields)
         reaching = self.gateway.reach(call, connect, suits=partial(lends, row))
         try:

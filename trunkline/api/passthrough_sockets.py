@@ -28,6 +28,7 @@ from . import errors
 from .bridge import FAILED, Said, bridge
 from .http import Receive, Scope, Send
 from .passing import Match, Passing, to_deployment
+from .payers import charge_to
 from .sockets import KEY_PROTOCOL, accept, close, key_in, refuse
 
 log = logging.getLogger("trunkline.api")
@@ -117,6 +118,7 @@ class _Talk(Passing):
             headers=self.headers,
             fallback_groups={},
         )
+        charge_to(call, self.caller, self.scope)
         connect = partial(self._connect, target, group, request)
         async with self.gateway.reach(call, connect, suits=partial(lends, target)) as reached:
             yield reached.connection

@@ -14,7 +14,7 @@ import aiohttp
 
 from .. import json_text
 from ..access.client_secrets import ClientSecret
-from ..access.identity import credential
+from ..access.identity import Principal, credential
 from ..call import Call, Deployment, Headers, Operation, Timeouts, Usage, Wire
 from ..errors import GatewayError, InvalidRequest, ProviderError
 from ..gateway import Gateway
@@ -25,6 +25,7 @@ from . import errors
 from .bridge import FAILED, bridge
 from .controls import take_controls
 from .http import Receive, Scope, Send, header_map
+from .payers import charge_to
 from .sockets import accept, close, key_in, refuse
 
 log = logging.getLogger("trunkline.api")
@@ -59,8 +60,10 @@ class Realtime:
         try:
             headers = header_map(scope)
             protocols = scope.get("subprotocols") or []
-            secret = await self._let_in(credential(headers) or key_in(protocols), scope["path"])
+            key = credential(headers) or key_in(protocols)
+            secret, caller = await let_in(self._gateway, key, scope["path"])
             call = _call(call_id, scope, headers, secret)
+            charge_to(call, caller, scope)
             fits = suiting(secret)
             check(self._gateway.serving.snapshot, call.group, fits)
         except GatewayError as error:
@@ -78,13 +81,6 @@ class Realtime:
         except Exception:
             log.exception("realtime session failed", extra={"call_id": call_id})
             raise
-
-    async def _let_in(self, key: str | None, path: str) -> ClientSecret | None:
-        """The secret that a client has in place of our key. Raises AuthenticationFailed."""
-        secret = self._gateway.serving.authenticator.redeem(key)
-        if secret is None:
-            await self._gateway.authenticate(key, path)
-        return secret
 
     async def _converse(
         self,
@@ -120,6 +116,17 @@ class Realtime:
         self, session: Session, deployment: Deployment, timeouts: Timeouts
     ) -> aiohttp.ClientWebSocketResponse:
         return await connect(self._http, deployment, session, timeouts.total)
+
+
+async def let_in(
+    gateway: Gateway, key: str | None, path: str
+) -> tuple[ClientSecret | None, Principal]:
+    """The secret that a client has in place of our key, and who pays.
+
+    Raises AuthenticationFailed, PermissionDenied.
+    """
+    redeemed = await gateway.serving.authenticator.redeem(key)
+    return redeemed or (None, await gateway.authenticate(key, path))
 
 
 def suiting(secret: ClientSecret | None) -> Callable[[Deployment], bool]:

@@ -39,7 +39,8 @@ from .http import (
     send_answer,
 )
 from .multipart import is_form, read_form
-from .realtime import check, handed_on, query_of, suiting
+from .payers import charge_to
+from .realtime import check, handed_on, let_in, query_of, suiting
 from .realtime_requests import Asked, client_secret, transcription, webrtc
 
 log = logging.getLogger("trunkline.api")
@@ -136,6 +137,8 @@ class _Exchange:
         )
         self._gateway = gateway
         self._http = http
+        self._scope = scope
+        self._owner = ""
         self._method = scope["method"]
         self._model = dict(query).get("model")
         self._secret: ClientSecret | None = None
@@ -146,11 +149,13 @@ class _Exchange:
         if self._method != call.operation.method:
             path = call.operation.paths[0]
             raise MethodNotAllowed(f"{path} takes {call.operation.method}, not {self._method}.")
-        key = credential(call.headers)
+        key, path = credential(call.headers), call.operation.paths[0]
         if call.operation is CALLS:
-            self._secret = self._gateway.serving.authenticator.redeem(key)
-        if self._secret is None:
-            await self._gateway.authenticate(key, call.operation.paths[0])
+            self._secret, caller = await let_in(self._gateway, key, path)
+        else:
+            caller = await self._gateway.authenticate(key, path)
+        self._owner = caller.key
+        charge_to(call, caller, self._scope)
 
     def take(self, body: bytes, form: dict[str, Any]) -> Asked:
         """Takes the request's body, or the form that it is. Raises InvalidRequest."""
@@ -193,7 +198,7 @@ class _Exchange:
         """Our secret for that of the deployment that was asked."""
         until = expires if isinstance(expires, int) else int(time.time()) + LONGEST_LIFE
         deployment = self.call.attempts[-1].deployment
-        secret = ClientSecret(value, self.call.group, deployment.id, until)
+        secret = ClientSecret(value, self.call.group, deployment.id, until, self._owner)
         return self._gateway.serving.authenticator.issue(secret)
 
 

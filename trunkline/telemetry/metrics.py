@@ -8,6 +8,10 @@
     litellm_cache_hits_metric_total                calls that a kept answer was given to
     litellm_cache_misses_metric_total              calls that a provider answered in spite of it
     litellm_cached_tokens_metric_total             tokens of kept answers
+    trunkline_refused_total                        calls that a limit or a budget didn't let through
+    litellm_spend_metric_total                     dollars, by who spent them on what
+    litellm_total_tokens_metric_total              tokens, by the same
+    litellm_requests_metric_total                  calls that were made, by the same
     litellm_deployment_failure_responses_total     attempts that failed
     litellm_deployment_successful_fallbacks_total  groups that answered in another's place
     litellm_deployment_failed_fallbacks_total      groups that could not
@@ -53,6 +57,11 @@ _CLASSES = {
 }
 """LiteLLM's exception for each kind of failure; the provider's name has a label of its own."""
 
+Spender = tuple[str, str, str, str]
+"""Who is charged: the key's hash, its alias, its user and its team; empty where nobody."""
+
+NANO = 10**9
+
 Exposition = tuple[str, bytes]
 """A content type and a body."""
 
@@ -97,6 +106,12 @@ class Metrics:
     def cache_failed(self, store: str) -> None:
         """The store of answers could not be reached."""
 
+    def spent(self, deployment: Deployment, spender: Spender, cost: int, tokens: int) -> None:
+        """A call was made. spender: who is charged. cost: nano-dollars; 0 where it isn't known."""
+
+    def refused(self, kind: str, level: str) -> None:
+        """A limit of some kind, of whoever is on that level, had no room for a call."""
+
     def exposition(self, accept: str) -> Exposition | None:
         """All counts in the format that a scraper accepts; None where there are none."""
         return None
@@ -138,6 +153,13 @@ class PrometheusMetrics(Metrics):
         self._cache_failures = self._counter(
             "trunkline_cache_failures", "Times that the store of answers failed", "store"
         )
+        self._refusals = self._counter(
+            "trunkline_refused", "Calls that a limit had no room for", "limit", "level"
+        )
+        charged = (*_MODEL[:2], "hashed_api_key", "api_key_alias", "user", "team")
+        self._spend = self._counter("litellm_spend_metric", "Dollars that were spent", *charged)
+        self._tokens = self._counter("litellm_total_tokens_metric", "Tokens", *charged)
+        self._requests = self._counter("litellm_requests_metric", "Calls that were made", *charged)
         self._fallbacks = {
             True: self._counter(
                 "litellm_deployment_successful_fallbacks",
@@ -192,6 +214,15 @@ class PrometheusMetrics(Metrics):
 
     def cache_failed(self, store: str) -> None:
         self._cache_failures.labels(store).inc()
+
+    def spent(self, deployment: Deployment, spender: Spender, cost: int, tokens: int) -> None:
+        labels = (*_model(deployment)[:2], *spender)
+        self._spend.labels(*labels).inc(cost / NANO)
+        self._tokens.labels(*labels).inc(tokens)
+        self._requests.labels(*labels).inc()
+
+    def refused(self, kind: str, level: str) -> None:
+        self._refusals.labels(kind, level).inc()
 
     def exposition(self, accept: str) -> Exposition | None:
         registry = self._registry

@@ -216,7 +216,13 @@ class Run:
         }
         if answers:
             headers = {n: value for n, value in outer.headers.items() if n != _ONE_REQUEST}
-            fresh: dict[str, Any] = {"attempts": [], "inner": [], "usage": Usage(), "waited": 0.0}
+            fresh: dict[str, Any] = {
+                "attempts": [],
+                "inner": [],
+                "usage": Usage(),
+                "waited": 0.0,
+                "charge": None,
+            }
             inner = replace(outer, **shared, **fresh, headers=headers, fallbacks=0)
             if outer.timeout:
                 inner.timeout = max(0.001, outer.timeout - (time.monotonic() - self._began))
@@ -227,6 +233,8 @@ class Run:
                 headers=agent,
                 tags=outer.tags,
                 num_retries=outer.num_retries,
+                caller=outer.caller,
+                payer=outer.payer,
                 **shared,
             )
         outer.inner.append(inner)

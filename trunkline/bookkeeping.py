@@ -1,0 +1,141 @@
+"""Builds what calls are charged with and wires it together: the database, counters, the ledger.
+
+Apart from `app.py`, so that a gateway that charges nobody loads none of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import timedelta
+from functools import lru_cache
+from pathlib import Path
+
+from .access.directory import Directory
+from .access.periods import next_reset, parse
+from .access.registry import Registry
+from .access.scopes import Level
+from .access.secrets import Secrets
+from .call import Deployment
+from .charging.charges import Charges
+from .charging.estimate import Estimator
+from .ledger.ledger import Ledger
+from .ledger.prices import Prices
+from .ledger.upkeep import Upkeep
+from .live.snapshot import Snapshot
+from .settings import Settings
+from .settings.learned import located
+from .state.memory import MemoryBus, MemoryCounters
+from .store.database import Database, address
+from .store.schema import upgrade
+from .store.spend_resets import Reset
+from .telemetry.metrics import Metrics
+
+REMEMBERED = 4096
+"""Deployments whose prices are kept."""
+DAY_SECONDS = 86_400
+
+
+def bring_up_to_date(settings: Settings) -> bool:
+    """Brings the database's tables to what this program knows; whether there was anything to do.
+
+    Raises StoreError.
+    """
+    general = settings.general_settings
+    patience = general.database_connection_timeout
+    return upgrade(address(general.database_url, _folder(settings)), patience=patience)
+
+
+class Books:
+    """Everything that outlives one snapshot: the database, the counters, the ledger.
+
+    registry: for the management of keys, users and budgets. directory: who calls.
+    """
+
+    def __init__(self, settings: Settings, metrics: Metrics, workers: int) -> None:
+        """workers: processes of this gateway. Raises StoreError."""
+        general, folder = settings.general_settings, _folder(settings)
+        self._general = general
+        self._metrics = metrics
+        self.database = Database(
+            address(general.database_url, folder),
+            connections=general.database_connection_pool_limit,
+            timeout=general.database_connection_timeout,
+        )
+        self.counters, self.bus = MemoryCounters(), MemoryBus()
+        secrets = Secrets(general.salt_key or general.master_key or "")
+        self.registry = Registry(self.database, secrets, self.counters, self.bus)
+        self.directory = Directory(
+            self.database,
+            secrets,
+            self.bus,
+            size=general.user_api_key_cache_max_size,
+            seconds=general.user_api_key_cache_ttl,
+            grace=general.key_grace_seconds,
+        )
+        upkeep = Upkeep(
+            self.database,
+            next_reset,
+            self._began_anew,
+            retention=retention(general.maximum_spend_logs_retention_period),
+        )
+        self.ledger = Ledger(
+            self.database,
+            folder,
+            upkeep,
+            logs=not general.disable_spend_logs,
+        )
+        self._charges: Charges | None = None
+
+    async def start(self) -> None:
+        """Begins what runs in the background."""
+        self.counters.before_resume(self.ledger.flush)
+        self.ledger.start()
+
+    def charges(self, snapshot: Snapshot) -> Charges:
+        """How the calls of a snapshot are charged."""
+        prices_of = _prices_by(snapshot)
+        self._charges = Charges(
+            self.counters,
+            self.ledger,
+            self.directory,
+            Estimator(prices_of, snapshot.facts_of, self._general.default_output_tokens),
+            prices_of,
+            self._metrics,
+            budget_status=self._general.budget_exceeded_status,
+        )
+        return self._charges
+
+    async def _began_anew(self, reset: Reset) -> None:
+        await self.registry.budgets_changed(Level(reset.level), reset.ids)
+
+    async def close(self) -> None:
+        """Writes what is to be written, and ends what runs in the background."""
+        if self._charges is not None:
+            await self._charges.close()
+        await self.ledger.close()
+        await self.bus.close()
+        await self.counters.close()
+        await self.database.close()
+
+
+def _prices_by(snapshot: Snapshot) -> Callable[[Deployment], Prices | None]:
+    """What deployments cost by what a snapshot knows."""
+
+    @lru_cache(maxsize=REMEMBERED)
+    def prices_of(deployment: Deployment) -> Prices | None:
+        return Prices.of(deployment, snapshot.facts_of(deployment))
+
+    return prices_of
+
+
+def retention(period: str | None) -> timedelta | None:
+    """How long rows are kept. Raises InvalidRequest for what is no duration."""
+    if not period:
+        return None
+    number, unit = parse(period, "maximum_spend_logs_retention_period")
+    seconds = {"s": 1, "m": 60, "h": 3600, "d": DAY_SECONDS, "w": 7 * DAY_SECONDS}
+    return timedelta(seconds=number * seconds.get(unit, 31 * DAY_SECONDS))
+
+
+def _folder(settings: Settings) -> Path:
+    return located(settings.source.parent, settings.general_settings.data_directory)

@@ -1,0 +1,381 @@
+"""Authorises calls, admits them before they are made, and settles them after.
+
+payer = charges.open(caller)        who is charged
+await charges.authorise(call)         may they call that model at all
+charge = await charges.admit(…)       the limits of all levels hold, and the cost is reserved
+await charge.settle(…)                what it really took; and the ledger's row
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import lru_cache
+from typing import Any, Protocol
+
+from ..access.directory import Directory
+from ..access.money import dollars
+from ..access.scopes import Scope
+from ..call import Call, Deployment, Headers, Wire
+from ..errors import BudgetExceeded, GatewayError, LimitExceeded
+from ..ledger.prices import Prices
+from ..ledger.row import SpendRow
+from ..state.contract import (
+    Admitted,
+    Counters,
+    CountersUnavailable,
+    Hold,
+    Kind,
+    Missing,
+    Refused,
+)
+from ..store.database import StoreUnavailable
+from ..telemetry.metrics import Metrics
+from .allowed import Resolve, check_models, narrowed
+from .estimate import Estimate, Estimator
+from .limits import Limit, limits_of, spent
+from .payer import Payer
+from .rows import row_of
+from .spoken import fill_usage, text_size
+
+log = logging.getLogger("trunkline.charging")
+
+REMEMBERED = 10_000
+"""Limits of callers and models, and narrowed candidates, that are kept."""
+ASKED_AGAIN = 3
+"""Times that a budget's counter may be gone before the call is refused."""
+
+_CUSTOMER_HEADERS = ("x-litellm-end-user-id", "x-litellm-customer-id")
+
+
+class Ledger(Protocol):
+    """Keeps rows (see `ledger/ledger.py`)."""
+
+    async def record(self, row: SpendRow, stream_id: str | None) -> None: ...
+
+    def note(self, row: SpendRow) -> None: ...
+
+    async def flush(self) -> None: ...
+
+
+class Charges:
+    """One configuration's way of charging.
+
+    directory: knows the limits of customers and tags; None where there is no database.
+    """
+
+    def __init__(
+        self,
+        counters: Counters,
+        ledger: Ledger,
+        directory: Directory | None,
+        estimator: Estimator,
+        prices_of: Callable[[Deployment], Prices | None],
+        metrics: Metrics,
+        *,
+        budget_status: int = 400,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.counters = counters
+        self.ledger = ledger
+        self.prices_of = prices_of
+        self.metrics = metrics
+        self.clock = clock
+        self._directory = directory
+        self._estimator = estimator
+        self._budget_status = budget_status
+        self._limits = lru_cache(maxsize=REMEMBERED)(
+            lambda caller, model: limits_of(caller.scopes, model)
+        )
+        self._narrowed = lru_cache(maxsize=REMEMBERED)(narrowed)
+        self._settling: set[asyncio.Task[None]] = set()
+
+    # Authorising
+
+    async def authorise(self, call: Call, resolve: Resolve) -> None:
+        """Whether the caller may make the call; and who else is charged.
+
+        Raises PermissionDenied; StoreUnavailable.
+        """
+        payer: Payer = call.payer
+        caller = payer.caller
+        if caller.aliases and call.group in caller.aliases:
+            call.group = caller.aliases[call.group]
+        if caller.models and call.group:
+            named = [call.group]
+            for stand_ins in (call.fallback_groups or {}).values():
+                named += [each.group for each in stand_ins]
+            check_models(caller, named, resolve)
+        payer.tags = tuple(dict.fromkeys((*caller.tags, *call.tags)))
+        payer.customer = _customer(call)
+        if self._directory is not None and (payer.customer or payer.tags):
+            payer.extra = await self._extra(self._directory, payer)
+
+    async def _extra(self, directory: Directory, payer: Payer) -> tuple[Scope, ...]:
+        found = [await directory.customer(payer.customer)] if payer.customer else []
+        found += [await directory.tag(tag) for tag in payer.tags]
+        return tuple(scope for scope in found if scope is not None)
+
+    def candidates(
+        self, call: Call, group: str, candidates: Sequence[Deployment]
+    ) -> Sequence[Deployment]:
+        """Those that the caller may call."""
+        caller = call.payer.caller
+        return self._narrowed(caller, group, tuple(candidates)) if caller.models else candidates
+
+    # Admitting
+
+    async def admit(self, call: Call, candidates: Sequence[Deployment]) -> Charge:
+        """Takes what the call may cost at most of every limit above it, or of none.
+
+        Raises LimitExceeded, BudgetExceeded; CountersUnavailable.
+        """
+        payer: Payer = call.payer
+        limits = self._limits(payer.caller, call.group)
+        if payer.extra:
+            limits += limits_of(payer.extra, call.group)
+        identity = f"{call.id}~{call.fallbacks}" if call.fallbacks else call.id
+        if not limits:
+            return Charge(self, call, Admitted(identity, (), (), (), 0), ())
+        estimate = self._estimator.estimate(call, candidates)
+        admitted, limits = await self._admitted(identity, payer, limits, estimate)
+        payer.counted = True
+        call.limits = _told(admitted)
+        return Charge(self, call, admitted, limits)
+
+    async def _admitted(
+        self, identity: str, payer: Payer, limits: Sequence[Limit], estimate: Estimate
+    ) -> tuple[Admitted, tuple[Limit, ...]]:
+        now, first = self.clock(), not payer.counted
+        taken = [(limit, limit.hold(estimate, now, first=first)) for limit in limits]
+        kept = tuple(limit for limit, hold in taken if hold is not None)
+        holds = [hold for _, hold in taken if hold is not None]
+        for _ in range(ASKED_AGAIN):
+            outcome = await self.counters.admit(identity, holds)
+            if isinstance(outcome, Admitted):
+                return outcome, kept
+            if isinstance(outcome, Refused):
+                raise self._refusal(kept[outcome.index], holds[outcome.index], outcome)
+            await self._begin(payer, kept, holds, outcome)
+        raise CountersUnavailable("the counters of budgets don't last")
+
+    async def _begin(
+        self, payer: Payer, limits: Sequence[Limit], holds: list[Hold], missing: Missing
+    ) -> None:
+        """Sets what was spent, as the database has it now, in the holds that miss it."""
+        known = await self._read_again(payer)
+        for index in missing.indexes:
+            limit, hold = limits[index], holds[index]
+            assert limit.budget is not None
+            budget = known.get(limit.counter, limit.budget)
+            holds[index] = replace(hold, spent=spent(budget, hold.period))
+
+    async def _read_again(self, payer: Payer) -> Mapping[str, Any]:
+        """All budgets of a call by their counters, as the database has them; else as known."""
+        await self.ledger.flush()
+        scopes = list(payer.extra)
+        try:
+            if self._directory is not None and payer.caller.key:
+                payer.caller = await self._directory.reread(payer.caller)
+                again = [await self._directory.reread_shared(scope) for scope in payer.extra]
+                scopes = [scope for scope in again if scope is not None]
+        except StoreUnavailable:
+            log.warning("budgets begin with what was known of them: the database is away")
+        scopes += payer.caller.scopes
+        return {
+            limit.counter: limit.budget
+            for limit in limits_of(scopes, "")
+            if limit.budget is not None
+        }
+
+    def _refusal(self, limit: Limit, hold: Hold, refused: Refused) -> LimitExceeded:
+        self.metrics.refused(limit.kind, limit.counter.partition(":")[0])
+        if limit.kind is Kind.BUDGET:
+            return BudgetExceeded(
+                f"Budget has been exceeded! Of ${dollars(limit.maximum)} the {limit.of} has"
+                f" ${dollars(max(0, refused.left))} left, and the call may cost up to"
+                f" ${dollars(hold.amount)}.",
+                status=self._budget_status,
+            )
+        what = _WHAT[limit.kind]
+        return LimitExceeded(
+            f"Rate limit of the {limit.of} reached: {limit.maximum} {what};"
+            f" {max(0, refused.left)} left, {hold.amount} needed.",
+            retry_after=refused.retry_after,
+            headers=_headers(limit.kind, limit.maximum, refused.left),
+        )
+
+    # Settling
+
+    def settled(self, settling: Any) -> asyncio.Future[None]:
+        """Settles in a task of its own, which no client that leaves ends."""
+        task = asyncio.ensure_future(settling)
+        self._settling.add(task)
+        task.add_done_callback(self._settling.discard)
+        return asyncio.shield(task)
+
+    def hit(self, call: Call) -> None:
+        """Notes a call that was answered from the cache: it costs nothing."""
+        self.ledger.note(row_of(call, None, "success", "", self.clock()))
+
+    async def failed(self, call: Call, error: BaseException) -> None:
+        """Records a call that no deployment answered."""
+        row = row_of(call, None, *_ending(error), self.clock())
+        await self.settled(self.ledger.record(row, None))
+
+    async def close(self) -> None:
+        """Waits for what is being settled."""
+        if self._settling:
+            await asyncio.wait(self._settling)
+
+
+class Charge:
+    """What an admitted call holds until it is settled, which it is exactly once."""
+
+    __slots__ = ("_admitted", "_call", "_charges", "_done", "_limits")
+
+    def __init__(
+        self, charges: Charges, call: Call, admitted: Admitted, limits: tuple[Limit, ...]
+    ) -> None:
+        self._charges = charges
+        self._call = call
+        self._admitted = admitted
+        self._limits = limits
+        self._done = False
+
+    async def release(self) -> None:
+        """Gives back what a call holds that failed; its request stays counted."""
+        if not self._done:
+            self._done = True
+            if self._admitted.holds:
+                counters = self._charges.counters
+                await self._charges.settled(_ended(counters, self._admitted))
+
+    async def settle(self, error: BaseException | None = None) -> None:
+        """Accounts for what the call took, and records it. error: what ended it early."""
+        if not self._done:
+            self._done = True
+            await self._charges.settled(self._settle(error))
+
+    async def _settle(self, error: BaseException | None) -> None:
+        charges, call = self._charges, self._call
+        cost = self._cost()
+        status, kind = _ending(error) if error is not None else ("success", "")
+        row = row_of(call, cost, status, kind, charges.clock(), self._shared())
+        if call.attempts:
+            spender = (row.key_hash, row.key_alias, row.user_id, row.team_id)
+            charges.metrics.spent(
+                call.attempts[-1].deployment, spender, cost or 0, row.total_tokens
+            )
+        tokens = call.usage.total_tokens
+        place = await charges.counters.settle(
+            self._admitted, tokens=tokens, cost=cost or 0, row=row.encoded()
+        )
+        await charges.ledger.record(row, place)
+
+    def _cost(self) -> int | None:
+        call = self._call
+        prices = self._charges.prices_of(call.attempts[-1].deployment) if call.attempts else None
+        return prices.charge(call) if prices else None
+
+    def _shared(self) -> tuple[tuple[str, int], ...]:
+        """The counters of budgets that no row of the database stands for, with their periods."""
+        return tuple(
+            (hold.counter.removesuffix(":budget"), hold.period)
+            for limit, hold in zip(self._limits, self._admitted.holds, strict=True)
+            if hold.kind is Kind.BUDGET and ":model:" in limit.counter
+        )
+
+    async def until_told(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The chunks of a stream, settled before the last of them leaves, however it ends."""
+        call, wire = self._call, self._call.operation.wire
+        ends, size = _ENDS[wire], 0
+        error: BaseException | None = None
+        try:
+            async for chunk in chunks:
+                if call.usage.output_tokens is None:
+                    size += text_size(chunk)
+                if ends in chunk:
+                    await self.settle()
+                yield chunk
+        except BaseException as failure:
+            error = failure
+            raise
+        finally:
+            if not self._done:
+                if call.usage.output_tokens is None and size:
+                    fill_usage(call, size)
+                await self.settle(error)
+            close = getattr(chunks, "aclose", None)
+            if close is not None:
+                await close()
+
+
+async def _ended(counters: Counters, admitted: Admitted) -> None:
+    await counters.settle(admitted, tokens=0, cost=0)
+
+
+_ENDS: Mapping[Wire, bytes] = {
+    Wire.OPENAI: b"data: [DONE]",
+    Wire.ANTHROPIC: b'"message_stop"',
+    Wire.GOOGLE: b'"usageMetadata":\0',  # nothing says that it was the last
+}
+"""What stands in the last frame of a stream."""
+
+_WHAT = {
+    Kind.REQUESTS: "requests a minute",
+    Kind.TOKENS: "tokens a minute",
+    Kind.PARALLEL: "calls at once",
+}
+
+_NAMES = {Kind.REQUESTS: "requests", Kind.TOKENS: "tokens"}
+
+
+def _ending(error: BaseException) -> tuple[str, str]:
+    """Status and class of a failure, as the ledger has them."""
+    if isinstance(error, asyncio.CancelledError | GeneratorExit):
+        return "cancelled", "client_gone"
+    if isinstance(error, GatewayError):
+        kind = getattr(error, "kind", None)
+        return "failure", str(kind.value) if kind is not None else error.code or error.type
+    return "failure", "internal_error"
+
+
+def _told(admitted: Admitted) -> Headers:
+    """The rate limits as OpenAI's headers tell them: of each kind, the one with the least left."""
+    tightest: dict[Kind, tuple[int, int]] = {}
+    for hold, left in zip(admitted.holds, admitted.left, strict=True):
+        if hold.kind in _NAMES:
+            known = tightest.get(hold.kind)
+            if known is None or left < known[0]:
+                tightest[hold.kind] = (left, hold.maximum)
+    return [
+        header
+        for kind, (left, maximum) in tightest.items()
+        for header in _headers(kind, maximum, left)
+    ]
+
+
+def _headers(kind: Kind, maximum: int, left: int) -> Headers:
+    name = _NAMES.get(kind)
+    if name is None:
+        return []
+    return [
+        (f"x-ratelimit-limit-{name}", str(maximum)),
+        (f"x-ratelimit-remaining-{name}", str(max(0, left))),
+    ]
+
+
+def _customer(call: Call) -> str:
+    """Whom the caller serves, from where LiteLLM's and the providers' clients say it."""
+    for name in _CUSTOMER_HEADERS:
+        if name in call.headers:
+            return call.headers[name]
+    user = call.body.get("user")
+    if user is None and call.operation.wire is Wire.ANTHROPIC:
+        metadata = call.body.get("metadata")
+        user = metadata.get("user_id") if isinstance(metadata, dict) else None
+    return user if isinstance(user, str) else ""

@@ -1,0 +1,123 @@
+"""What a call can take at most, told before it is made: tokens, and money.
+
+Tokens of the input are bounded by the request's size: no text that people write has fewer than
+three bytes a token on average (see `routing/prompt_size.py`), and the JSON around it has none. The
+output is bounded by what the client says, else by what the model can say at most.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ..call import Call, Deployment
+from ..ledger.asked import asked_of
+from ..ledger.prices import Prices
+from ..routing.prompt_size import text_bytes
+
+LEAST_BYTES = 3
+"""Bytes of a token, at least."""
+AROUND = 16
+"""Tokens that providers add around a prompt."""
+LARGE = 16_384
+"""Bytes of a body from which on its texts are measured: it may be images for the most part."""
+MEDIUM_TOKENS = 2_000
+"""Tokens that a provider counts for an image, at most, or for what else isn't text."""
+
+_MEDIA = (
+    b'"image_url"',
+    b'"input_image"',
+    b'"image"',
+    b'"inline',
+    b'"input_audio"',
+    b'"file_data"',
+)
+
+_SPOKEN: Mapping[str, tuple[str, ...]] = {
+    "chat": ("max_completion_tokens", "max_tokens"),
+    "completions": ("max_tokens",),
+    "messages": ("max_tokens",),
+    "responses": ("max_output_tokens",),
+    "generate_content": (),
+    "stream_generate_content": (),
+}
+"""Operations that answer in tokens, with where the client says how many at most."""
+
+_MOST = 10**9
+"""More than any model says or anybody is charged for: what is above is cut to it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """At most what a call takes: tokens, and nano-dollars.
+
+    stated: whether the client bounds its output, or the operation has none; where not, the model's
+    own bound is taken, which is far above what most answers need.
+    """
+
+    tokens: int
+    cost: int
+    stated: bool
+
+
+class Estimator:
+    """prices_of, facts_of: of a deployment. default_output: tokens, where nobody says."""
+
+    def __init__(
+        self,
+        prices_of: Callable[[Deployment], Prices | None],
+        facts_of: Callable[[Deployment], Mapping[str, Any]],
+        default_output: int,
+    ) -> None:
+        self._prices_of = prices_of
+        self._facts_of = facts_of
+        self._default_output = default_output
+
+    def estimate(self, call: Call, candidates: Sequence[Deployment]) -> Estimate:
+        """For whichever candidate takes the call."""
+        facts = [self._facts_of(each) for each in candidates]
+        given = self._input(call, facts)
+        stated = _stated(call)
+        spoken = self._longest(facts) if stated is None else stated
+        prices = (self._prices_of(each) for each in candidates)
+        asked = asked_of(call)
+        cost = max((each.bound(given, spoken, asked) for each in prices if each), default=0)
+        return Estimate(given + spoken, cost, stated is not None)
+
+    def _input(self, call: Call, facts: Sequence[Mapping[str, Any]]) -> int:
+        size = len(call.raw)
+        media = 0
+        if not 0 < size <= LARGE:
+            size = text_bytes(call)
+            media = sum(call.raw.count(mark) for mark in _MEDIA)
+        tokens = size // LEAST_BYTES + AROUND + media * MEDIUM_TOKENS
+        limits = [_whole(each.get("max_input_tokens")) for each in facts]
+        known = [limit for limit in limits if limit]
+        return min(tokens, max(known)) if len(known) == len(limits) else tokens
+
+    def _longest(self, facts: Sequence[Mapping[str, Any]]) -> int:
+        limits = (_whole(each.get("max_output_tokens")) for each in facts)
+        return max((limit or self._default_output for limit in limits), default=0)
+
+
+def _stated(call: Call) -> int | None:
+    """Tokens that the answer may have by the request; None where it doesn't say."""
+    names = _SPOKEN.get(call.operation.name)
+    if names is None:
+        return 0
+    body, times = call.body, "n"
+    if not names:
+        config = body.get("generationConfig") or body.get("generation_config")
+        body = config if isinstance(config, dict) else {}
+        names, times = ("maxOutputTokens", "max_output_tokens"), "candidateCount"
+    for name in names:
+        most = _whole(body.get(name))
+        if most is not None:
+            return min(_MOST, most * max(1, _whole(body.get(times)) or 1))
+    return None
+
+
+def _whole(value: Any) -> int | None:
+    """A count that is one; else None."""
+    return value if type(value) is int and 0 <= value <= _MOST else None

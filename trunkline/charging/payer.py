@@ -1,0 +1,24 @@
+"""Whom a call is charged to."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ..access.identity import Principal
+from ..access.scopes import Scope
+
+
+@dataclass(slots=True)
+class Payer:
+    """Whom a client's call is charged to, with all calls that are made for it.
+
+    customer: whom the caller serves by it. extra: the scopes that the call adds to the caller's.
+    counted: whether its request was counted. address: the client's.
+    """
+
+    caller: Principal
+    customer: str = ""
+    extra: tuple[Scope, ...] = ()
+    tags: tuple[str, ...] = ()
+    counted: bool = False
+    address: str = ""
