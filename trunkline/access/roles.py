@@ -114,6 +114,15 @@ _GROUPS: Mapping[str, Callable[[str], bool]] = {
 """LiteLLM's names of groups of paths, as `allowed_routes` of a key may hold them."""
 
 
+KEY_PERMISSIONS = tuple(
+    """
+    /key/generate /key/update /key/delete /key/regenerate /key/service-account/generate
+    /key/block /key/unblock /key/info /key/health /key/list /key/aliases
+    """.split()
+)
+"""What a team may let its members do with keys of their own in it."""
+
+
 def check_route(caller: Principal, path: str) -> None:
     """Whether a caller may use a path at all. Raises PermissionDenied.
 

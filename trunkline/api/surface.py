@@ -27,6 +27,7 @@ from . import (
     feedback,
     health,
     hot_reload,
+    management,
     metrics,
     models,
     openai_prefix,
@@ -133,6 +134,7 @@ def _others(
         feedback.router(gateway, alarms),
         hot_reload.router(gateway, watches),
         cache.router(gateway, alarms),
+        *management.routers(gateway, alarms),
         search_tools.router(gateway),
     ):
         app.include_router(each)

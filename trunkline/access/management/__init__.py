@@ -1,0 +1,1 @@
+"""Keys, users, teams and budgets as the database has them: made, found, changed and removed."""
