@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -9,18 +10,23 @@ from typing import Any
 
 import orjson
 
-from ..store.spend import Batch
+from ..store.spend import AT_A_TIME, Batch
 from .row import FIELDS, LARGEST, SpendRow
 
 _NUMBERS = ("input_tokens", "output_tokens", "cached_tokens", "cache_creation_tokens")
 _TEXTS = frozenset(name for name in FIELDS if SpendRow.__annotations__[name] == "str")
 
 
-def batch_of(rows: Iterable[SpendRow]) -> Batch:
+async def batch_of(rows: Iterable[SpendRow]) -> Batch:
     """A batch; of rows of one call the first. Raises ValueError for times that no calendar has."""
     unique = {row.call_id: row for row in reversed(list(rows))}
+    values = []
+    for number, row in enumerate(unique.values()):
+        values.append(_values(row))
+        if number % AT_A_TIME == 0:
+            await asyncio.sleep(0)
     return Batch(
-        rows=[_values(row) for row in unique.values()],
+        rows=values,
         tags=[(row.call_id, tag) for row in unique.values() for tag in dict.fromkeys(row.tags)],
         shared=[
             (row.call_id, counter, period)

@@ -117,7 +117,9 @@ class Drain:
         """
         await self._before()
         try:
-            count = await spend.insert(self._database, batch_of(rows), logs=self._logs, alone=alone)
+            count = await spend.insert(
+                self._database, await batch_of(rows), logs=self._logs, alone=alone
+            )
         except (spend.Unfit, ValueError, OverflowError) as error:
             await self._apart(rows, error)
             return True

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
+import logging
 from collections.abc import Iterable
 from itertools import islice
 from typing import BinaryIO
@@ -12,6 +12,8 @@ from ..state.contract import Stream
 from .drain import AT_ONCE, Drain
 from .journal import Journal, Segment, orphans, remove, rows
 from .row import SpendRow
+
+log = logging.getLogger("trunkline.ledger")
 
 OLD = 15.0
 """Seconds after which a row of the stream is taken for one that nobody will bring."""
@@ -83,9 +85,11 @@ def _next(found: Iterable[bytes]) -> list[SpendRow]:
 
 
 def decoded(found: Iterable[bytes]) -> list[SpendRow]:
-    """The rows that can be read."""
+    """The rows that can be read; what can't is nothing of ours, or a newer program's."""
     result = []
     for row in found:
-        with contextlib.suppress(ValueError, TypeError):
+        try:
             result.append(SpendRow.decoded(row))
+        except (ValueError, TypeError):
+            log.error("what was left of a call can't be read", extra={"bytes": len(row)})
     return result
