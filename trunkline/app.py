@@ -11,7 +11,6 @@ import ssl
 import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -25,7 +24,7 @@ from .cache.stores import build_store
 from .call import Call, Deployment
 from .deadline import Alarms
 from .gateway import Gateway, Serving
-from .ledger.prices import Prices
+from .ledger.book import PriceBook
 from .live.snapshot import build_snapshot
 from .operations import OPERATIONS
 from .providers.affinity import Accounts
@@ -35,7 +34,7 @@ from .providers.litellm_lane import LitellmLane
 from .providers.mock_lane import MockLane, is_mock
 from .providers.secrets import secrets_of
 from .routing.health import Health
-from .routing.router import REMEMBERED, build_router
+from .routing.router import build_router
 from .settings import Settings, addresses
 from .settings.learned import located
 from .settings.schema import LitellmSettings
@@ -197,11 +196,11 @@ class Application:
         from .routing.recording import Recorder  # noqa: PLC0415
         from .store.routing_records import RoutingRecords  # noqa: PLC0415 - with sqlite3
 
-        prices = lru_cache(maxsize=REMEMBERED)(self._prices)
+        prices_of = PriceBook(self._snapshot.facts_of)
 
         def cost(deployment: Deployment, call: Call) -> int | None:
-            known = prices(deployment)
-            return known.cost(call.usage) if known else None
+            known = prices_of(deployment)
+            return known.charge(call) if known else None
 
         store = RoutingRecords(located(self._settings.source.parent, general.data_directory))
         content = general.store_prompts_in_spend_logs
@@ -222,9 +221,6 @@ class Application:
             specific=settings.enable_caching_on_provider_specific_optional_params,
         )
         return self._answers
-
-    def _prices(self, deployment: Deployment) -> Prices | None:
-        return Prices.from_facts(self._snapshot.facts_of(deployment))
 
     async def _stop(self) -> None:
         if self._routing is not None:

@@ -5,9 +5,7 @@ Apart from `app.py`, so that a gateway that charges nobody loads none of it.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from datetime import timedelta
-from functools import lru_cache
 from pathlib import Path
 
 from .access.directory import Directory
@@ -15,11 +13,10 @@ from .access.periods import next_reset, parse
 from .access.registry import Registry
 from .access.scopes import Level
 from .access.secrets import Secrets
-from .call import Deployment
 from .charging.charges import Charges
 from .charging.estimate import Estimator
+from .ledger.book import PriceBook
 from .ledger.ledger import Ledger
-from .ledger.prices import Prices
 from .ledger.upkeep import Upkeep
 from .live.snapshot import Snapshot
 from .settings import Settings
@@ -30,8 +27,6 @@ from .store.schema import upgrade
 from .store.spend_resets import Reset
 from .telemetry.metrics import Metrics
 
-REMEMBERED = 4096
-"""Deployments whose prices are kept."""
 DAY_SECONDS = 86_400
 
 
@@ -93,7 +88,7 @@ class Books:
 
     def charges(self, snapshot: Snapshot) -> Charges:
         """How the calls of a snapshot are charged."""
-        prices_of = _prices_by(snapshot)
+        prices_of = PriceBook(snapshot.facts_of)
         self._charges = Charges(
             self.counters,
             self.ledger,
@@ -116,16 +111,6 @@ class Books:
         await self.bus.close()
         await self.counters.close()
         await self.database.close()
-
-
-def _prices_by(snapshot: Snapshot) -> Callable[[Deployment], Prices | None]:
-    """What deployments cost by what a snapshot knows."""
-
-    @lru_cache(maxsize=REMEMBERED)
-    def prices_of(deployment: Deployment) -> Prices | None:
-        return Prices.of(deployment, snapshot.facts_of(deployment))
-
-    return prices_of
 
 
 def retention(period: str | None) -> timedelta | None:

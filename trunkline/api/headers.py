@@ -19,6 +19,7 @@ class AnswerHeaders:
 
     def __init__(self) -> None:
         self._fixed: dict[tuple[Deployment, str], tuple[EncodedHeaders, Prices | None]] = {}
+        self._snapshot: Snapshot | None = None
 
     def of(self, call: Call, snapshot: Snapshot) -> EncodedHeaders:
         """Headers of a call that was answered."""
@@ -52,6 +53,9 @@ class AnswerHeaders:
         return headers
 
     def _known(self, attempt: Attempt, snapshot: Snapshot) -> tuple[EncodedHeaders, Prices | None]:
+        if snapshot is not self._snapshot:
+            self._fixed.clear()
+            self._snapshot = snapshot
         key = (attempt.deployment, attempt.lane)
         known = self._fixed.get(key)
         if known is None:
@@ -64,7 +68,7 @@ class AnswerHeaders:
             return 0
         if not call.inner:
             prices = self._known(call.attempts[-1], snapshot)[1]
-            return prices.cost(call.usage) if prices else None
+            return prices.charge(call) if prices else None
         costs = [self._cost(each, snapshot) for each in call.inner if each.usage.total_tokens]
         known = [cost for cost in costs if cost is not None]
         return sum(known) if known and len(known) == len(costs) else None
@@ -89,7 +93,7 @@ class AnswerHeaders:
             (b"x-litellm-model-group", _plain(deployment.group)),
             (b"x-litellm-model-api-base", _plain(api_base(deployment))),
         ]
-        return fixed, Prices.from_facts(snapshot.facts_of(deployment))
+        return fixed, Prices.of(deployment, snapshot.facts_of(deployment))
 
 
 def api_base(deployment: Deployment) -> str:

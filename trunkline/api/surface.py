@@ -23,6 +23,7 @@ from ..operations import OPERATIONS
 from . import (
     about,
     cache,
+    cost_map,
     errors,
     feedback,
     health,
@@ -134,6 +135,7 @@ def _others(
         feedback.router(gateway, alarms),
         hot_reload.router(gateway, watches),
         cache.router(gateway, alarms),
+        cost_map.router(gateway),
         *management.routers(gateway, alarms),
         search_tools.router(gateway),
     ):

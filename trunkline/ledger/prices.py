@@ -18,12 +18,13 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from ..call import Call, Deployment, Usage, UsageDetails
+from ..settings.price_map import IMAGE_PRICES
 from .asked import STANDARD_TIERS, Asked, asked_of
 from .levels import ALIASES, BATCHES, Levels, levels_of, off_peak_levels, tiers_of
 from .off_peak import Window, windows_of
 from .rates import ATTO_PER_NANO, INPUT, OUTPUT, Rates, atto, times
 from .searches import SearchPrices, search_prices
-from .units import IMAGE_PRICES, UnitPrices, seconds, unit_prices
+from .units import UnitPrices, seconds, unit_prices
 
 NANO_PER_DOLLAR = 10**9
 

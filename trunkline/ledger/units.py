@@ -13,6 +13,7 @@ from math import ceil
 from typing import Any
 
 from ..call import UsageDetails
+from ..settings.price_map import IMAGE_PRICES
 from .asked import Asked
 from .rates import atto
 
@@ -24,9 +25,6 @@ FAL_DEFAULTS = ("high", (1024, 768))
 
 DOCUMENTS_A_SEARCH = 100
 """Documents that a search unit ranks at most: https://cohere.com/pricing"""
-
-IMAGE_PRICES = "image_prices"
-"""The fact under which prices by quality and size stand (see `settings/price_map.py`)."""
 
 _SIZED = re.compile(r"(?:([^/]+)/)?(\d+)-x-(\d+)")
 _BY_RESOLUTION = re.compile(r"output_cost_per_second_(\w+)")

@@ -3,22 +3,50 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from typing import Any
 
 from ..call import Deployment
-from ..settings.price_map import PriceMap
+from ..settings import Settings
+from ..settings.learned import located
+from ..settings.price_map import IMAGE_PRICES, PriceMap
 from ..settings.providers import lookups
 from ..settings.schema import ModelEntry
 
 _BEDROCK_ROUTES = ("converse", "converse_like", "invoke")
 _PRICE = "_cost"
 
+_REPLACED: Mapping[str, tuple[str, ...]] = {
+    "input_cost_per_token": ("input_cost_per_", "cache_"),
+    "output_cost_per_token": ("output_cost_per_",),
+}
+"""Beginnings of the map's prices that no longer hold where an entry sets its own."""
 
-def price_map(entries: Iterable[ModelEntry], *, whole: bool) -> PriceMap:
-    """As much of the price map as the entries need; wildcards may need any of it."""
+_OF_BOTH = ("tiered_pricing", "off_peak_pricing")
+
+
+def map_file(settings: Settings) -> Path | None:
+    """The price map that is configured; None where it is the packaged one."""
+    named = settings.general_settings.cost_map_path
+    return None if named is None else located(settings.source.parent, named)
+
+
+def price_map(
+    entries: Iterable[ModelEntry],
+    *,
+    whole: bool,
+    others: Iterable[str] = (),
+    file: Path | None = None,
+) -> PriceMap:
+    """As much of the price map as the entries need; wildcards may need any of it.
+
+    others: names that are needed too. file: the map; the packaged one without.
+
+    Raises PriceMapInvalid.
+    """
     if whole:
-        return PriceMap.whole()
-    names: set[str] = set()
+        return PriceMap.whole(file)
+    names: set[str] = set(others)
     for entry in entries:
         params = entry.litellm_params
         names.update(lookups(params.model, params.custom_llm_provider))
@@ -26,7 +54,7 @@ def price_map(entries: Iterable[ModelEntry], *, whole: bool) -> PriceMap:
         provider = params.custom_llm_provider or prefix
         for upstream in {params.model, rest}:
             names.update(names_of(params.model, provider, upstream, entry.model_info.base_model))
-    return PriceMap.of(names)
+    return PriceMap.of(names, file)
 
 
 def names_of(model: str, provider: str, upstream: str, base_model: str | None) -> list[str]:
@@ -47,8 +75,31 @@ def facts_of(deployment: Deployment, prices: PriceMap) -> Mapping[str, Any]:
     )
     entries = (prices.get(name) for name in names)
     known = next((entry for entry in entries if entry is not None), {})
-    own_prices = {name: value for name, value in params.items() if _PRICE in name}
-    return {**known, **own_prices, **info}
+    sized = prices.images_of(names)
+    if sized is not None:
+        # Of models of one size alone the map has no other entry that tells what they are.
+        shared = next(iter(sized.values()))
+        kind = {name: shared[name] for name in ("mode", "litellm_provider") if name in shared}
+        known = {**kind, **known, IMAGE_PRICES: sized}
+    own = {**{name: value for name, value in params.items() if _PRICE in name}, **info}
+    return {**_still_valid(known, own), **own}
+
+
+def _still_valid(known: Mapping[str, Any], own: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What the map says, without the variants of prices that an entry sets itself.
+
+    Whoever says what a token of input costs means all of them: the map's prices for large inputs,
+    for service tiers or for what was cached are those of another contract.
+    """
+    replaced = [name for name in _REPLACED if own.get(name) is not None]
+    if not replaced:
+        return known
+    beginnings = tuple(each for name in replaced for each in _REPLACED[name])
+    return {
+        name: value
+        for name, value in known.items()
+        if name not in _OF_BOTH and not (_PRICE in name and name.startswith(beginnings))
+    }
 
 
 def _bedrock_names(upstream: str) -> list[str]:

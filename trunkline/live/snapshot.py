@@ -17,7 +17,7 @@ from ..settings.price_map import PriceMap
 from ..settings.providers import provider_of_name
 from ..settings.wildcards import WILDCARD, Wildcard, filled, wildcards
 from .deployments import deployments_of, search_tools_of, with_model
-from .facts import facts_of, price_map
+from .facts import facts_of, map_file, price_map
 from .listing import names_shown
 from .routing_groups import routing_groups_of
 
@@ -85,6 +85,18 @@ class Snapshot:
         known = self._facts.get(deployment)
         return facts_of(deployment, self._prices) if known is None else known
 
+    def priced(self, prices: PriceMap) -> Snapshot:
+        """The same with another price map."""
+        facts = {deployment: facts_of(deployment, prices) for deployment in self._facts}
+        return replace(self, _prices=prices, _facts=facts)
+
+    def reread(self) -> PriceMap:
+        """As much of the price map as the configuration needs, read anew.
+
+        Raises PriceMapInvalid.
+        """
+        return _needed(self.settings, whole=bool(self._wildcards))
+
     def model_names(self) -> tuple[str, ...]:
         """The names that `/v1/models` lists."""
         return self._shown
@@ -120,7 +132,7 @@ class Snapshot:
 def build_snapshot(settings: Settings, version: int) -> Snapshot:
     """The snapshot of a configuration that `load` has found to be sound."""
     patterns = wildcards(entry.model_name for entry in settings.model_list)
-    prices = price_map(settings.model_list, whole=bool(patterns))
+    prices = _needed(settings, whole=bool(patterns))
     deployments = tuple(deployments_of(settings, prices.get))
     groups = _grouped(deployments)
     tools = search_tools_of(settings, (each.id for each in deployments))
@@ -151,6 +163,11 @@ def build_snapshot(settings: Settings, version: int) -> Snapshot:
     aliases = settings.router_settings.model_group_alias
     targets = {alias: snapshot.resolve(target.model) for alias, target in aliases.items()}
     return replace(snapshot, _named=named | targets)
+
+
+def _needed(settings: Settings, *, whole: bool) -> PriceMap:
+    tools = [each.model for each in search_tools_of(settings, ())]
+    return price_map(settings.model_list, whole=whole, others=tools, file=map_file(settings))
 
 
 def _grouped(deployments: Iterable[Deployment]) -> dict[str, Deployments]:

@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..errors import ConfigError
-from . import caching, credentials, includes, learned, problems, references
+from . import caching, credentials, includes, learned, price_map, problems, references
 from .document import Node, Path
 from .environment import Resolver
 from .notices import ignored, is_later
@@ -21,6 +21,7 @@ VARIABLES = {
     "master_key": ("LITELLM_MASTER_KEY",),
     "salt_key": ("TRUNKLINE_SALT_KEY", "LITELLM_SALT_KEY"),
     "database_url": ("DATABASE_URL",),
+    "cost_map_path": (price_map.PATH_VARIABLE,),
 }
 """Where LiteLLM, and we, take keys of `general_settings` from when the file names none."""
 
@@ -62,6 +63,7 @@ def load(path: pathlib.Path, environ: Mapping[str, str]) -> Settings:
     else:
         settings = _with_cache(settings, resolver.environ)
         faults += caching.problems_of(settings.litellm_settings.cache_params, root)
+        faults += _unreadable_prices(settings, root, path)
     if faults:
         raise ConfigError(*sorted(faults, key=lambda fault: (fault[0].file, fault[0].line)))
     warnings = [
@@ -90,6 +92,17 @@ def _with_cache(settings: Settings, environ: Mapping[str, str]) -> Settings:
     params = caching.addressed(litellm.cache_params, environ)
     litellm = litellm.model_copy(update={"cache_params": params})
     return settings.model_copy(update={"litellm_settings": litellm})
+
+
+def _unreadable_prices(settings: Settings, root: Node, path: pathlib.Path) -> Iterator[Problem]:
+    named = settings.general_settings.cost_map_path
+    if named is None:
+        return
+    try:
+        price_map.PriceMap.of({""}, learned.located(path.parent, named))
+    except price_map.PriceMapInvalid as error:
+        key = ("general_settings", "cost_map_path")
+        yield root.find(key).place(*key), f"no price map: {error}"
 
 
 def _with_search_tools(root: Node) -> Node:

@@ -496,6 +496,7 @@ class GeneralSettings(Section):
     user_api_key_cache_max_size: keys that a process remembers.
     key_grace_seconds: how long a key that was looked up stays good while the database is away.
     budget_exceeded_status: what a call is answered with that a budget doesn't cover.
+    cost_map_path: a price map to take in the place of LiteLLM's packaged one.
     default_output_tokens: what a call is taken to answer, at most, where neither it nor its model
         says.
     """
@@ -530,6 +531,7 @@ class GeneralSettings(Section):
     key_grace_seconds: Seconds = 3600.0
     budget_exceeded_status: Annotated[int, one_of(400, 402, 429)] = 400
     default_output_tokens: Count = 4096
+    cost_map_path: Text | None = None
 
 
 class Settings(Section):
