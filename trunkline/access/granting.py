@@ -191,7 +191,9 @@ def check_key_change(grantor: Grantor, asked: Asked, key: Row, team: Row | None,
         _check_place(grantor, team, path)
     if asked.get("organization_id") != key["organization_id"]:
         _check_organization(grantor, asked.get("organization_id"), team)
-    _check_extent(grantor, asked, team, removing=True)
+    if "max_budget" in asked:  # for how long it is, is asked for as well
+        asked = {"budget_duration": key["budget_duration"], **asked}
+    _check_extent(grantor, asked, team)
 
 
 def check_unblock(grantor: Grantor, row: Row) -> None:
@@ -288,11 +290,10 @@ def _check_organization(grantor: Grantor, asked: str | None, team: Row | None) -
         raise _denied("organization_id", "You don't belong to the organization.")
 
 
-def _check_extent(
-    grantor: Grantor, asked: Asked, team: Row | None, *, removing: bool = False
-) -> None:
+def _check_extent(grantor: Grantor, asked: Asked, team: Row | None) -> None:
+    _resolved(asked.get("models"), team)
     if grantor.key is not None:
-        _check_within(asked, grantor.key, removing=removing)
+        _check_within(asked, grantor.key, removing=True)
         _check_models(asked, team, grantor.key, any_denied=True)
         _check_expiry(asked, grantor.key)
     above = Ceiling.of("the team", team) if team is not None else grantor.user

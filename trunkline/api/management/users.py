@@ -48,7 +48,7 @@ async def new_user(call: Call[NewUser]) -> Any:
     about_key = {
         name: views.key(made.key_row)[name] for name in ("key_name", "key_alias", "expires")
     }
-    return {**answer, **about_key, "key": made.key, "token": made.key_row["token"]}
+    return {**answer, **about_key, "key": made.key, "token_id": made.key_row["token"]}
 
 
 async def update_user(call: Call[UpdateUser]) -> Any:

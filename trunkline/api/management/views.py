@@ -56,8 +56,8 @@ def key_status(row: Row) -> str:
 
 
 def made_key(secret: str, row: Row) -> dict[str, Any]:
-    """The answer that shows a key, this once."""
-    return {**key(row), "key": secret, "token_id": row["token"]}
+    """The answer that shows a key, this once: LiteLLM's has it as `token` too."""
+    return {**key(row), "key": secret, "token": secret, "token_id": row["token"]}
 
 
 def user(row: Row, teams: Sequence[str] = ()) -> dict[str, Any]:
