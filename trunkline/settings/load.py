@@ -10,7 +10,16 @@ from typing import Any
 from pydantic import ValidationError
 
 from ..errors import ConfigError
-from . import caching, credentials, includes, learned, price_map, problems, references
+from . import (
+    caching,
+    credentials,
+    includes,
+    learned,
+    price_map,
+    problems,
+    redis_address,
+    references,
+)
 from .document import Node, Path
 from .environment import Resolver
 from .notices import ignored, is_later
@@ -63,6 +72,7 @@ def load(path: pathlib.Path, environ: Mapping[str, str]) -> Settings:
     else:
         settings = _with_cache(settings, resolver.environ)
         faults += caching.problems_of(settings.litellm_settings.cache_params, root)
+        faults += redis_address.problems_of(settings.router_settings, root)
         faults += _unreadable_prices(settings, root, path)
     if faults:
         raise ConfigError(*sorted(faults, key=lambda fault: (fault[0].file, fault[0].line)))

@@ -1,0 +1,57 @@
+"""What processes share, as it is configured: in Redis, or in the process alone."""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple
+
+from ..settings.redis_address import address_of
+from ..settings.schema import RouterSettings
+from .bus import RedisBus
+from .contract import Bus, Counters, Stream
+from .failing import Outages, SharedCounters
+from .find import open_connection
+from .link import Link
+from .memory import MemoryBus, MemoryCounters
+from .redis import RedisCounters
+from .shares import ShareCounters
+from .stream import RedisStream
+
+DENY = "deny"
+
+
+class State(NamedTuple):
+    """stream: None without Redis, where the ledger keeps its rows itself."""
+
+    counters: Counters
+    bus: Bus
+    stream: Stream | None
+
+
+def build(settings: RouterSettings, outages: Outages, *, workers: int) -> State:
+    """Connects to nothing yet. workers: processes of this gateway. Raises ValueError."""
+    address = address_of(settings)
+    if address is None:
+        memory = MemoryCounters()
+        counters: Counters = memory if workers == 1 else ShareCounters(memory, workers)
+        return State(counters, MemoryBus(), None)
+    link = Link(partial(open_connection, address))
+    stream = RedisStream(link)
+    shared = SharedCounters(
+        RedisCounters(link),
+        stream,
+        outages,
+        deny=settings.redis_failure == DENY,
+        processes=workers,
+    )
+    return State(shared, RedisBus(partial(open_connection, address), link), stream)
+
+
+def warning(settings: RouterSettings, workers: int) -> str | None:
+    """What to tell at the start of limits that processes can't share; None where they can."""
+    if workers == 1 or settings.redis_url or settings.redis_host:
+        return None
+    return (
+        f"no Redis is configured: each of {workers} processes enforces 1/{workers} of every limit,"
+        " and hears of changed keys only when it looks for them"
+    )
