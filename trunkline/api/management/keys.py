@@ -142,7 +142,7 @@ async def key_aliases(call: Call[KeyAliases]) -> Any:
 
 async def regenerate_key(call: Call[RegenerateKey]) -> Any:
     asked = call.body.asked()
-    named = asked.pop("key", None) or call.path.get("key") or call.caller.key
+    named = asked.pop("key", None) or call.path.get("key")
     if not named:
         raise InvalidRequest("'key' must be given.", param="key")
     secret, row = await keys.regenerate(call.registry, call.caller, named, asked)
