@@ -74,7 +74,7 @@ def test_a_role_may_use_exactly_the_routes_that_are_declared_for_it(routes, call
 
 
 def _for_the_role(error: dict[str, Any]) -> bool:
-    """Anthropic's and Google's errors have no such code; their endpoints refuse for nothing else."""
+    """Anthropic's and Google's have no such code; their endpoints refuse for nothing else."""
     return error.get("code") in (None, 403, "role_not_allowed")
 
 

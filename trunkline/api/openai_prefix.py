@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from ..access.identity import credential
 from ..call import Operation, Wire
 from ..deadline import Alarms
-from ..errors import AuthenticationFailed, GatewayError, NoDeployment
+from ..errors import GatewayError, NoDeployment
 from ..gateway import Gateway
 from ..providers.environment import ENVIRON
 from ..providers.passthrough.accounts import first_account
@@ -87,7 +87,7 @@ class OpenAIPrefix:
             return False
         try:
             await self._gateway.authenticate(credential(header_map(scope)), scope["path"])
-        except AuthenticationFailed:
+        except GatewayError:  # told where the call is answered
             return False
         return True
 
