@@ -289,7 +289,13 @@ def _settle_memory() -> None:
     gc.set_threshold(50_000, 20, 50)
 
 
-def announce(settings: Settings) -> None:
+_NO_SALT = (
+    "no salt key is configured (general_settings.salt_key, TRUNKLINE_SALT_KEY): virtual keys are"
+    " hashed with the master key, and end when it changes"
+)
+
+
+def announce(settings: Settings, workers: int) -> None:
     """The start-up log: what is registered, and what of the configuration has no effect.
 
     Told once, however many processes serve.
@@ -306,7 +312,15 @@ def announce(settings: Settings) -> None:
         log.info("search tools registered: %s", _counted(tools))
     for warning in settings.warnings:
         log.warning("%s", warning)
-    if not settings.general_settings.master_key:
+    general = settings.general_settings
+    if general.master_key or general.database_url:
+        from .bookkeeping import told  # noqa: PLC0415 - only where somebody is charged
+
+        if alone := told(settings, workers):
+            log.warning("%s", alone)
+        if not general.salt_key:
+            log.warning(_NO_SALT)
+    if not general.master_key:
         log.warning("no master key is configured: calls need no key")
 
 

@@ -21,7 +21,7 @@ from .ledger.upkeep import Upkeep
 from .live.snapshot import Snapshot
 from .settings import Settings
 from .settings.learned import located
-from .state.memory import MemoryBus, MemoryCounters
+from .state.build import build, warning
 from .store.database import Database, address
 from .store.schema import upgrade
 from .store.spend_resets import Reset
@@ -40,6 +40,11 @@ def bring_up_to_date(settings: Settings) -> bool:
     return upgrade(address(general.database_url, _folder(settings)), patience=patience)
 
 
+def told(settings: Settings, workers: int) -> str | None:
+    """What to tell at the start of limits that processes can't share; None where they can."""
+    return warning(settings.router_settings, workers)
+
+
 class Books:
     """Everything that outlives one snapshot: the database, the counters, the ledger.
 
@@ -56,7 +61,8 @@ class Books:
             connections=general.database_connection_pool_limit,
             timeout=general.database_connection_timeout,
         )
-        self.counters, self.bus = MemoryCounters(), MemoryBus()
+        state = build(settings.router_settings, metrics, workers=workers)
+        self.counters, self.bus, stream = state
         secrets = Secrets(general.salt_key or general.master_key or "")
         self.registry = Registry(self.database, secrets, self.counters, self.bus)
         self.directory = Directory(
@@ -77,6 +83,7 @@ class Books:
             self.database,
             folder,
             upkeep,
+            stream=stream,
             logs=not general.disable_spend_logs,
         )
         self._charges: Charges | None = None

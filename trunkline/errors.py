@@ -9,7 +9,8 @@
     ├── RequestTimeout       408
     ├── RequestTooLarge      413
     ├── LimitExceeded        429   a limit of the key, or of who stands above it, is reached
-    │   └── BudgetExceeded   400   a budget doesn't cover the call
+    │   ├── BudgetExceeded   400   a budget doesn't cover the call
+    │   └── LimitsUnavailable 503  what counts calls can't be reached
     ├── NoDeployment     429/503   every deployment is cooling down, full or unusable
     └── ProviderError              what a provider answered, or that it didn't; see `kind`
     ConfigError                    the configuration file can't be served: where and why
@@ -150,6 +151,18 @@ class BudgetExceeded(LimitExceeded):
     def __init__(self, message: str, *, status: int = 400) -> None:
         super().__init__(message, code="budget_exceeded")
         self.status = status
+
+
+class LimitsUnavailable(LimitExceeded):
+    """What counts calls can't be reached, and calls are denied for it."""
+
+    status = 503
+    type = "service_unavailable_error"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "The limits of the key can't be checked now.", code="limits_unavailable", retry_after=1
+        )
 
 
 class ErrorKind(StrEnum):

@@ -78,7 +78,7 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
         print(
             f"Trunkline listening on http://{shown}:{port} ({workers} worker processes)", flush=True
         )
-        announce(settings)
+        announce(settings, workers)
 
     server.respawned_wrks = _Respawns()
     server.main_loop_interrupt = Interrupt()

@@ -20,7 +20,7 @@ from ..access.directory import Directory
 from ..access.money import dollars
 from ..access.scopes import Scope
 from ..call import Call, Deployment, Headers, Wire
-from ..errors import BudgetExceeded, GatewayError, LimitExceeded
+from ..errors import BudgetExceeded, GatewayError, LimitExceeded, LimitsUnavailable
 from ..ledger.prices import Prices
 from ..ledger.row import SpendRow
 from ..state.contract import (
@@ -154,13 +154,16 @@ class Charges:
         kept = tuple(limit for limit, hold in taken if hold is not None)
         holds = [hold for _, hold in taken if hold is not None]
         for _ in range(ASKED_AGAIN):
-            outcome = await self.counters.admit(identity, holds)
+            try:
+                outcome = await self.counters.admit(identity, holds)
+            except CountersUnavailable:
+                raise LimitsUnavailable from None
             if isinstance(outcome, Admitted):
                 return outcome, kept
             if isinstance(outcome, Refused):
                 raise self._refusal(kept[outcome.index], holds[outcome.index], outcome)
             await self._begin(payer, kept, holds, outcome)
-        raise CountersUnavailable("the counters of budgets don't last")
+        raise LimitsUnavailable
 
     async def _begin(
         self, payer: Payer, limits: Sequence[Limit], holds: list[Hold], missing: Missing

@@ -1,8 +1,8 @@
 """What a call can take at most, told before it is made: tokens, and money.
 
-Tokens of the input are bounded by the request's size: no text that people write has fewer than
-three bytes a token on average (see `routing/prompt_size.py`), and the JSON around it has none. The
-output is bounded by what the client says, else by what the model can say at most.
+Tokens of the input are bounded by the size of its texts: hardly any that people write has fewer
+than three bytes a token (see `routing/prompt_size.py`). The output is bounded by what the client
+says, else by what the model can say at most.
 """
 
 from __future__ import annotations
@@ -12,16 +12,14 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..call import Call, Deployment
-from ..ledger.asked import asked_of
+from ..ledger.asked import Asked, asked_of
 from ..ledger.prices import Prices
 from ..routing.prompt_size import text_bytes
 
 LEAST_BYTES = 3
 """Bytes of a token, at least."""
-AROUND = 16
-"""Tokens that providers add around a prompt."""
-LARGE = 16_384
-"""Bytes of a body from which on its texts are measured: it may be images for the most part."""
+AROUND, A_TURN = 8, 4
+"""Tokens that providers add around a conversation, and around each of its turns."""
 MEDIUM_TOKENS = 2_000
 """Tokens that a provider counts for an image, at most, or for what else isn't text."""
 
@@ -33,6 +31,10 @@ _MEDIA = (
     b'"input_audio"',
     b'"file_data"',
 )
+
+_MAY_HOLD_MEDIA = (b'"type"', b'"inline')
+
+PLAIN = Asked()
 
 _SPOKEN: Mapping[str, tuple[str, ...]] = {
     "chat": ("max_completion_tokens", "max_tokens"),
@@ -81,17 +83,16 @@ class Estimator:
         stated = _stated(call)
         spoken = self._longest(facts) if stated is None else stated
         prices = (self._prices_of(each) for each in candidates)
-        asked = asked_of(call)
+        asked = asked_of(call) or PLAIN
         cost = max((each.bound(given, spoken, asked) for each in prices if each), default=0)
         return Estimate(given + spoken, cost, stated is not None)
 
     def _input(self, call: Call, facts: Sequence[Mapping[str, Any]]) -> int:
-        size = len(call.raw)
-        media = 0
-        if not 0 < size <= LARGE:
-            size = text_bytes(call)
-            media = sum(call.raw.count(mark) for mark in _MEDIA)
-        tokens = size // LEAST_BYTES + AROUND + media * MEDIUM_TOKENS
+        parts = call.body.get("messages") or call.body.get("contents")
+        turns = len(parts) if isinstance(parts, list) else 1
+        tokens = text_bytes(call) // LEAST_BYTES + AROUND + turns * A_TURN
+        if any(mark in call.raw for mark in _MAY_HOLD_MEDIA):
+            tokens += MEDIUM_TOKENS * sum(call.raw.count(mark) for mark in _MEDIA)
         limits = [_whole(each.get("max_input_tokens")) for each in facts]
         known = [limit for limit in limits if limit]
         return min(tokens, max(known)) if len(known) == len(limits) else tokens
