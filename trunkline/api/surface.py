@@ -37,6 +37,7 @@ from . import (
     realtime_http,
     routing,
     search_tools,
+    spend,
 )
 from .http import Incoming, Receive, Scope, Send, encode, send_answer
 from .inference import Inference
@@ -137,6 +138,7 @@ def _others(
         cache.router(gateway, alarms),
         cost_map.router(gateway),
         *management.routers(gateway, alarms),
+        *spend.routers(gateway, alarms),
         search_tools.router(gateway),
     ):
         app.include_router(each)

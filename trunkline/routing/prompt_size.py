@@ -42,10 +42,10 @@ _BINARY = frozenset(
 def text_bytes(call: Call) -> int:
     """Bytes of the texts that the request sends to the model."""
     body = call.body
-    return sum(_size(body[name]) for name in _PROMPTS if name in body)
+    return sum(size_of(body[name]) for name in _PROMPTS if name in body)
 
 
-def _size(value: Any) -> int:
+def size_of(value: Any) -> int:
     """Bytes of all texts in a JSON value; walks without recursion, since clients nest deeply."""
     total = 0
     pending = [value]
