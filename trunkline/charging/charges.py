@@ -85,7 +85,7 @@ class Charges:
         self.metrics = metrics
         self.clock = clock
         self._directory = directory
-        self._estimator = estimator
+        self.estimator = estimator
         self._budget_status = budget_status
         self._limits = lru_cache(maxsize=REMEMBERED)(
             lambda caller, model: limits_of(caller.scopes, model)
@@ -140,7 +140,7 @@ class Charges:
         identity = f"{call.id}~{call.fallbacks}" if call.fallbacks else call.id
         if not limits:
             return Charge(self, call, Admitted(identity, (), (), (), 0), ())
-        estimate = self._estimator.estimate(call, candidates)
+        estimate = self.estimator.estimate(call, candidates)
         admitted, limits = await self._admitted(identity, payer, limits, estimate)
         payer.counted = True
         call.limits = _told(admitted)
@@ -200,7 +200,7 @@ class Charges:
             return BudgetExceeded(
                 f"Budget has been exceeded! Of ${dollars(limit.maximum)} the {limit.of} has"
                 f" ${dollars(max(0, refused.left))} left, and the call may cost up to"
-                f" ${dollars(hold.amount)}.",
+                f" ${dollars(hold.amount)}{_HINT if hold.elastic else ''}.",
                 status=self._budget_status,
             )
         what = _WHAT[limit.kind]
@@ -273,6 +273,7 @@ class Charge:
             charges.metrics.spent(
                 call.attempts[-1].deployment, spender, cost or 0, row.total_tokens
             )
+        charges.estimator.learn(call)
         tokens = call.usage.total_tokens
         place = await charges.counters.settle(
             self._admitted, tokens=tokens, cost=cost or 0, row=row.encoded()
@@ -327,6 +328,8 @@ _ENDS: Mapping[Wire, bytes] = {
     Wire.GOOGLE: b'"usageMetadata":\0',  # nothing says that it was the last
 }
 """What stands in the last frame of a stream."""
+
+_HINT = " as it states no maximum of tokens"
 
 _WHAT = {
     Kind.REQUESTS: "requests a minute",

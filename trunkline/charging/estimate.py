@@ -2,7 +2,9 @@
 
 Tokens of the input are bounded by the size of its texts: hardly any that people write has fewer
 than three bytes a token (see `routing/prompt_size.py`). The output is bounded by what the client
-says, else by what the model can say at most.
+says. Where it says nothing, money is reserved for the most that the model can say, since a budget
+is never overspent; and tokens for what the model has said lately, since a limit of tokens a minute
+would let few calls through at once otherwise, and is corrected in a moment.
 """
 
 from __future__ import annotations
@@ -22,6 +24,15 @@ AROUND, A_TURN = 8, 4
 """Tokens that providers add around a conversation, and around each of its turns."""
 MEDIUM_TOKENS = 2_000
 """Tokens that a provider counts for an image, at most, or for what else isn't text."""
+
+UNKNOWN_OUTPUT = 4096
+"""Tokens of the longest answer of a model of which that isn't known."""
+
+UNKNOWN_SAID, LEAST_SAID = 512.0, 64.0
+MARGIN = 2.0
+WANES = 0.99
+"""By which the longest answer of late is shorter after each that is."""
+MOST_GROUPS = 4096
 
 _MEDIA = (
     b'"image_url"',
@@ -52,10 +63,9 @@ _MOST = 10**9
 
 @dataclass(frozen=True, slots=True)
 class Estimate:
-    """At most what a call takes: tokens, and nano-dollars.
+    """At most what a call takes: nano-dollars, and tokens as far as that can be told.
 
-    stated: whether the client bounds its output, or the operation has none; where not, the model's
-    own bound is taken, which is far above what most answers need.
+    stated: whether the client bounds its output, or the operation has none.
     """
 
     tokens: int
@@ -64,17 +74,20 @@ class Estimate:
 
 
 class Estimator:
-    """prices_of, facts_of: of a deployment. default_output: tokens, where nobody says."""
+    """prices_of, facts_of: of a deployment. output: tokens that a call is taken to answer at most
+    where it doesn't say; None for what its model can say.
+    """
 
     def __init__(
         self,
         prices_of: Callable[[Deployment], Prices | None],
         facts_of: Callable[[Deployment], Mapping[str, Any]],
-        default_output: int,
+        output: int | None,
     ) -> None:
         self._prices_of = prices_of
         self._facts_of = facts_of
-        self._default_output = default_output
+        self._output = output
+        self._said: dict[str, float] = {}
 
     def estimate(self, call: Call, candidates: Sequence[Deployment]) -> Estimate:
         """For whichever candidate takes the call."""
@@ -85,7 +98,18 @@ class Estimator:
         prices = (self._prices_of(each) for each in candidates)
         asked = asked_of(call) or PLAIN
         cost = max((each.bound(given, spoken, asked) for each in prices if each), default=0)
+        if stated is None:
+            lately = self._said.get(call.group, UNKNOWN_SAID)
+            spoken = min(spoken, int(MARGIN * max(lately, LEAST_SAID)))
         return Estimate(given + spoken, cost, stated is not None)
+
+    def learn(self, call: Call) -> None:
+        """How much a model said: the most of late, which wanes."""
+        said = call.usage.output_tokens
+        if said is not None:
+            if len(self._said) > MOST_GROUPS:
+                self._said.clear()
+            self._said[call.group] = max(said, WANES * self._said.get(call.group, 0))
 
     def _input(self, call: Call, facts: Sequence[Mapping[str, Any]]) -> int:
         parts = call.body.get("messages") or call.body.get("contents")
@@ -99,7 +123,8 @@ class Estimator:
 
     def _longest(self, facts: Sequence[Mapping[str, Any]]) -> int:
         limits = (_whole(each.get("max_output_tokens")) for each in facts)
-        return max((limit or self._default_output for limit in limits), default=0)
+        longest = max((limit or UNKNOWN_OUTPUT for limit in limits), default=0)
+        return longest if self._output is None else min(longest, self._output)
 
 
 def _stated(call: Call) -> int | None:

@@ -497,8 +497,8 @@ class GeneralSettings(Section):
     key_grace_seconds: how long a key that was looked up stays good while the database is away.
     budget_exceeded_status: what a call is answered with that a budget doesn't cover.
     cost_map_path: a price map to take in the place of LiteLLM's packaged one.
-    default_output_tokens: what a call is taken to answer, at most, where neither it nor its model
-        says.
+    default_output_tokens: tokens that a budget reserves for the answer of a call that states no
+        maximum; without it, the most that its model can answer.
     """
 
     master_key: Name | None = None
@@ -530,7 +530,7 @@ class GeneralSettings(Section):
     user_api_key_cache_max_size: Count = 10_000
     key_grace_seconds: Seconds = 3600.0
     budget_exceeded_status: Annotated[int, one_of(400, 402, 429)] = 400
-    default_output_tokens: Count = 4096
+    default_output_tokens: Count | None = None
     cost_map_path: Text | None = None
 
 
