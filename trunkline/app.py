@@ -162,8 +162,7 @@ class Application:
 
     async def _account(self, metrics: Metrics) -> Books | None:
         """What calls are charged with; None where they are charged to nobody."""
-        general = self._settings.general_settings
-        if not (general.master_key or general.database_url):
+        if not self._settings.general_settings.charges:
             return None
         from . import bookkeeping  # noqa: PLC0415 - only where somebody is charged
 
@@ -313,7 +312,7 @@ def announce(settings: Settings, workers: int) -> None:
     for warning in settings.warnings:
         log.warning("%s", warning)
     general = settings.general_settings
-    if general.master_key or general.database_url:
+    if general.charges:
         from .bookkeeping import told  # noqa: PLC0415 - only where somebody is charged
 
         if alone := told(settings, workers):

@@ -80,8 +80,7 @@ def upgrade(options: argparse.Namespace) -> int:
 
 def _bring_up_to_date(settings: Settings) -> bool:
     """Ends the program where the database can't be served from; whether there was a change."""
-    general = settings.general_settings
-    if not (general.master_key or general.database_url):
+    if not settings.general_settings.charges:
         return False
 
     from .bookkeeping import bring_up_to_date  # noqa: PLC0415 - only where there is a database

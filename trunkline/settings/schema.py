@@ -485,6 +485,8 @@ class GeneralSettings(Section):
     routing_records: keep what learned strategies decide, and feedback, for training.
     store_prompts_in_spend_logs: LiteLLM's switch for keeping prompts; off, embeddings are kept.
     data_directory: where files are kept that outlive the process.
+    accounts: whether calls are charged to anybody: off, there are no virtual keys, no budgets and no
+        ledger.
     database_url: of PostgreSQL; a file of SQLite in the data directory where there is none.
     database_connection_pool_limit: connections that a process opens to it, at most.
     database_connection_timeout: seconds that a call waits for one of them.
@@ -519,6 +521,7 @@ class GeneralSettings(Section):
     store_prompts_in_spend_logs: Flag = False
     data_directory: Name = ".trunkline"
 
+    accounts: Flag = True
     database_url: Text | None = None
     database_connection_pool_limit: Count = 10
     database_connection_timeout: Seconds = 10.0
@@ -532,6 +535,11 @@ class GeneralSettings(Section):
     budget_exceeded_status: Annotated[int, one_of(400, 402, 429)] = 400
     default_output_tokens: Count | None = None
     cost_map_path: Text | None = None
+
+    @property
+    def charges(self) -> bool:
+        """Whether calls are charged: to keys, or into the ledger of a database that is named."""
+        return self.accounts and bool(self.master_key or self.database_url)
 
 
 class Settings(Section):
