@@ -22,7 +22,7 @@ _HASH = re.compile(r"[0-9a-f]{64}")
 _NONCE = 12
 
 
-class Unreadable(Exception):
+class Unreadable(ValueError):
     """What was sealed under another salt key, or was altered."""
 
 
