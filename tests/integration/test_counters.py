@@ -344,3 +344,12 @@ async def test_names_may_hold_any_character(counters: Counters) -> None:
     call = await admitted(counters, Hold(name, Kind.BUDGET, 100, 10, spent=0))
     await counters.settle(call, tokens=0, cost=10, row="ü\r\n".encode())
     assert (await admitted(counters, Hold(name, Kind.BUDGET, 100, 10))).left == (80,)
+
+
+async def test_what_was_read_before_a_budget_was_forgotten_does_not_count(
+    counters: Counters,
+) -> None:
+    await admitted(counters, budget(100, 10))
+    await counters.forget(["key:k:budget"])
+    assert await admit(counters, budget(100, 10, spent=50)) == Missing((0,))
+    assert (await admitted(counters, budget(100, 10, spent=5))).left == (75,)

@@ -78,12 +78,13 @@ local function spent_of(key, period, given)
     end
     return spent
   end
-  local since = call('HMGET', key, 'd', 'm', 'o')
-  if given then
+  local since = call('HMGET', key, 'd', 'm', 'o', 'f')
+  if given and not since[4] then
     spent = given + beyond(key, since[1], since[2]) + (tonumber(since[3]) or 0)
     call('HDEL', key, 'd', 'm', 'o')
     call('HSET', key, 's', spent, 'p', period)
   else
+    if since[4] then call('HDEL', key, 'f') end
     call('HSET', key, 'd', beyond(key, since[1], since[2]), 'm', now)
   end
   call('EXPIRE', key, BUDGET_KEPT)

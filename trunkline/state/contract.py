@@ -101,6 +101,8 @@ class Refused:
 class Missing:
     """Budgets whose counters aren't there: to be asked again with `spent`. Nothing was taken.
 
+    It may be said once more, of a budget that was forgotten while the database was asked.
+
     indexes: of the holds.
     """
 
@@ -140,7 +142,10 @@ class Counters(Protocol):
         """
 
     async def forget(self, counters: Sequence[str]) -> None:
-        """Lets the spend of budgets be taken from the database again; what is held stays held."""
+        """Lets the spend of budgets be taken from the database again; what is held stays held.
+
+        From now on `admit` says `Missing` of them once, whatever `spent` it is given.
+        """
 
     async def ping(self) -> bool:
         """Whether the counters can be reached."""

@@ -121,6 +121,8 @@ class SharedCounters:
 
     async def forget(self, counters: Sequence[str]) -> None:
         await self._shares.forget(counters)
+        for name in counters:
+            self._known.pop(name, None)
         if self._reason is None:
             try:
                 await self._redis.forget(counters)

@@ -9,7 +9,8 @@
     processes    zset   processes that share the limits, by when they last said so
     w:<counter>  hash   a window: by second, what was let through; `n` its second, `t` its sum
     b:<counter>  hash   a budget: `s` spent in period `p`; while `s` isn't there, `o` what was spent
-                        without a row, and `d` what the database may lack since the moment `m`
+                        without a row, and `d` what the database may lack since the moment `m`;
+                        `f` when it was forgotten and hasn't been asked for since
     p:<counter>         calls at once: only a name, which is counted in `held`
     unwritten    hash   of each budget, by its key, what the rows in the stream cost
     ledger       stream rows that the database may lack: `r` the row, `c` its cost and its budgets

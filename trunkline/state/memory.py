@@ -153,14 +153,16 @@ class _Places:
 class _Budget:
     """Nano-dollars of a period. spent: None where the database has to say.
 
-    owed: what was spent while that was unknown.
+    owed: what was spent while that was unknown. forgotten: whether it was, and wasn't asked for
+    since.
     """
 
-    __slots__ = ("held", "open", "owed", "period", "spent")
+    __slots__ = ("forgotten", "held", "open", "owed", "period", "spent")
 
     def __init__(self) -> None:
         self.period = 0
         self.spent: int | None = None
+        self.forgotten = False
         self.owed = 0
         self.held = 0
         self.open = 0
@@ -170,15 +172,18 @@ class _Budget:
         if self.spent is not None:
             if hold.period > self.period:
                 self.spent, self.period = 0, hold.period
-        elif hold.spent is not None:
+        elif hold.spent is not None and not self.forgotten:
             self.spent, self.period = hold.spent + self.owed, hold.period
             self.owed = 0
+        else:
+            self.forgotten = False
 
     def take(self, hold: Hold, second: int) -> int:
         if self.spent is None or hold.period > self.period:
-            self.begin(hold)
-            if self.spent is None:
+            if self.spent is None and (hold.spent is None or self.forgotten):
                 return -1
+            self.begin(hold)
+            assert self.spent is not None
         left = hold.maximum - self.spent - self.held - hold.amount
         if left >= 0:
             self.held += hold.amount
@@ -308,7 +313,7 @@ class MemoryCounters:
         for name in counters:
             found = self._budgets.get(name)
             if isinstance(found, _Budget):
-                found.spent = None
+                found.spent, found.forgotten = None, True
 
     async def ping(self) -> bool:
         return True

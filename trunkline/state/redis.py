@@ -33,6 +33,9 @@ BEAT = LEASE / 3
 """Seconds between signs of life of a process; its calls hold what they do as long as it gives some.
 """
 
+AT_ONCE = 500
+"""Keys of one step."""
+
 _KEYS = {
     Kind.REQUESTS: keys.WINDOW,
     Kind.TOKENS: keys.WINDOW,
@@ -153,14 +156,9 @@ class RedisCounters:
         return reply.decode() or None
 
     async def forget(self, counters: Sequence[str]) -> None:
-        try:
-            connection = await self._link.connection()
-            replies = [connection.send("HDEL", keys.BUDGET + each, "s") for each in counters]
-            for reply in await asyncio.gather(*replies):
-                if isinstance(reply, Exception):
-                    raise LinkDown(str(reply))
-        except LinkDown as error:
-            raise CountersUnavailable(str(error)) from None
+        for first in range(0, len(counters), AT_ONCE):
+            some = [keys.BUDGET + each for each in counters[first : first + AT_ONCE]]
+            await self._run(scripts.FORGET, some, ())
 
     async def ping(self) -> bool:
         try:

@@ -51,7 +51,10 @@ class ShareCounters:
         )
         if missing:
             return Missing(missing)
-        outcome = await self._memory.admit(call_id, [self._shared(hold) for hold in holds])
+        shared = [self._shared(hold) for hold in holds]
+        outcome = await self._memory.admit(call_id, shared)
+        if isinstance(outcome, Missing):  # forgotten there; it is known here by now
+            outcome = await self._memory.admit(call_id, shared)
         # What the call is told to hold is what was asked for, so that others can count it.
         return replace(outcome, holds=tuple(holds)) if isinstance(outcome, Admitted) else outcome
 

@@ -5,6 +5,8 @@
     trunkline_routing_decisions_total              decisions of a learned strategy, by outcome
     trunkline_workflow_steps_total                 calls that workflows made, by outcome
     trunkline_cache_failures_total                 times that the store of answers failed
+    trunkline_redis_failures_total                 times that the counters' Redis was lost
+    trunkline_redis_up                             whether it can be reached; absent without one
     litellm_cache_hits_metric_total                calls that a kept answer was given to
     litellm_cache_misses_metric_total              calls that a provider answered in spite of it
     litellm_cached_tokens_metric_total             tokens of kept answers
@@ -112,6 +114,12 @@ class Metrics:
     def refused(self, kind: str, level: str) -> None:
         """A limit of some kind, of whoever is on that level, had no room for a call."""
 
+    def redis_failed(self) -> None:
+        """The Redis in which calls are counted could be reached, and can't any more."""
+
+    def redis_up(self, up: bool) -> None:
+        """Whether that Redis can be reached."""
+
     def exposition(self, accept: str) -> Exposition | None:
         """All counts in the format that a scraper accepts; None where there are none."""
         return None
@@ -160,6 +168,10 @@ class PrometheusMetrics(Metrics):
         self._spend = self._counter("litellm_spend_metric", "Dollars that were spent", *charged)
         self._tokens = self._counter("litellm_total_tokens_metric", "Tokens", *charged)
         self._requests = self._counter("litellm_requests_metric", "Calls that were made", *charged)
+        self._redis_failures = self._counter(
+            "trunkline_redis_failures", "Times that the Redis in which calls are counted was lost"
+        )
+        self._redis_up: Any = None
         self._fallbacks = {
             True: self._counter(
                 "litellm_deployment_successful_fallbacks",
@@ -214,6 +226,20 @@ class PrometheusMetrics(Metrics):
 
     def cache_failed(self, store: str) -> None:
         self._cache_failures.labels(store).inc()
+
+    def redis_failed(self) -> None:
+        self._redis_failures.inc()
+
+    def redis_up(self, up: bool) -> None:
+        if self._redis_up is None:
+            self._redis_up = self._client.Gauge(
+                "trunkline_redis_up",
+                "Whether the Redis in which calls are counted can be reached",
+                registry=self._registry,
+                # A process that died in an outage has no say any more.
+                multiprocess_mode="mostrecent",
+            )
+        self._redis_up.set(int(up))
 
     def spent(self, deployment: Deployment, spender: Spender, cost: int, tokens: int) -> None:
         labels = (*_model(deployment)[:2], *spender)
