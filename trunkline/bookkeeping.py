@@ -63,6 +63,7 @@ class Books:
         )
         state = build(settings.router_settings, metrics, workers=workers)
         self.counters, self.bus, stream = state
+        self._streams = stream is not None
         secrets = Secrets(general.salt_key or general.master_key or "")
         self.registry = Registry(self.database, secrets, self.counters, self.bus)
         self.directory = Directory(
@@ -103,6 +104,7 @@ class Books:
             Estimator(prices_of, snapshot.facts_of, self._general.default_output_tokens),
             prices_of,
             self._metrics,
+            streams=self._streams,
             budget_status=self._general.budget_exceeded_status,
         )
         return self._charges

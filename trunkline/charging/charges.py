@@ -65,6 +65,7 @@ class Charges:
     """One configuration's way of charging.
 
     directory: knows the limits of customers and tags; None where there is no database.
+    streams: whether the counters keep rows of the ledger in a stream.
     """
 
     def __init__(
@@ -76,6 +77,7 @@ class Charges:
         prices_of: Callable[[Deployment], Prices | None],
         metrics: Metrics,
         *,
+        streams: bool = False,
         budget_status: int = 400,
         clock: Callable[[], float] = time.time,
     ) -> None:
@@ -84,6 +86,7 @@ class Charges:
         self.prices_of = prices_of
         self.metrics = metrics
         self.clock = clock
+        self.streams = streams
         self._directory = directory
         self.estimator = estimator
         self._budget_status = budget_status
@@ -91,7 +94,7 @@ class Charges:
             lambda caller, model: limits_of(caller.scopes, model)
         )
         self._narrowed = lru_cache(maxsize=REMEMBERED)(narrowed)
-        self._settling: set[asyncio.Task[None]] = set()
+        self._settling: set[asyncio.Future[None]] = set()
 
     # Authorising
 
@@ -178,9 +181,9 @@ class Charges:
 
     async def _read_again(self, payer: Payer) -> Mapping[str, Any]:
         """All budgets of a call by their counters, as the database has them; else as known."""
-        await self.ledger.flush()
         scopes = list(payer.extra)
         try:
+            await self.ledger.flush()
             if self._directory is not None and payer.caller.key:
                 payer.caller = await self._directory.reread(payer.caller)
                 again = [await self._directory.reread_shared(scope) for scope in payer.extra]
@@ -259,14 +262,12 @@ class Charge:
 
     async def settle(self, error: BaseException | None = None) -> None:
         """Accounts for what the call took, and records it. error: what ended it early."""
-        if not self._done:
-            self._done = True
-            await self._charges.settled(self._settle(error))
-
-    async def _settle(self, error: BaseException | None) -> None:
+        if self._done:
+            return
+        self._done = True
         charges, call = self._charges, self._call
         cost = self._cost()
-        status, kind = _ending(error) if error is not None else ("success", "")
+        status, kind = _ENDED_WELL if error is None else _ending(error)
         row = row_of(call, cost, status, kind, charges.clock(), self._shared())
         if call.attempts:
             spender = (row.key_hash, row.key_alias, row.user_id, row.team_id)
@@ -274,9 +275,20 @@ class Charge:
                 call.attempts[-1].deployment, spender, cost or 0, row.total_tokens
             )
         charges.estimator.learn(call)
-        tokens = call.usage.total_tokens
+        try:
+            await self._kept(row)
+        except asyncio.CancelledError:
+            # Nobody knows how far it came; to do all of it again changes nothing.
+            charges.settled(self._kept(row))
+            raise
+
+    async def _kept(self, row: SpendRow) -> None:
+        charges = self._charges
         place = await charges.counters.settle(
-            self._admitted, tokens=tokens, cost=cost or 0, row=row.encoded()
+            self._admitted,
+            tokens=row.total_tokens,
+            cost=row.cost or 0,
+            row=row.encoded() if charges.streams else None,
         )
         await charges.ledger.record(row, place)
 
@@ -287,6 +299,8 @@ class Charge:
 
     def _shared(self) -> tuple[tuple[str, int], ...]:
         """The counters of budgets that no row of the database stands for, with their periods."""
+        if not self._limits:
+            return ()
         return tuple(
             (hold.counter.removesuffix(":budget"), hold.period)
             for limit, hold in zip(self._limits, self._admitted.holds, strict=True)
@@ -322,6 +336,8 @@ async def _ended(counters: Counters, admitted: Admitted) -> None:
     await counters.settle(admitted, tokens=0, cost=0)
 
 
+_ENDED_WELL = ("success", "")
+
 _ENDS: Mapping[Wire, bytes] = {
     Wire.OPENAI: b"data: [DONE]",
     Wire.ANTHROPIC: b'"message_stop"',
@@ -352,17 +368,15 @@ def _ending(error: BaseException) -> tuple[str, str]:
 
 def _told(admitted: Admitted) -> Headers:
     """The rate limits as OpenAI's headers tell them: of each kind, the one with the least left."""
-    tightest: dict[Kind, tuple[int, int]] = {}
-    for hold, left in zip(admitted.holds, admitted.left, strict=True):
-        if hold.kind in _NAMES:
-            known = tightest.get(hold.kind)
-            if known is None or left < known[0]:
-                tightest[hold.kind] = (left, hold.maximum)
-    return [
-        header
-        for kind, (left, maximum) in tightest.items()
-        for header in _headers(kind, maximum, left)
-    ]
+    told: Headers = []
+    for kind in _NAMES:
+        least, maximum = -1, 0
+        for hold, left in zip(admitted.holds, admitted.left, strict=True):
+            if hold.kind is kind and (least < 0 or left < least):
+                least, maximum = left, hold.maximum
+        if least >= 0:
+            told += _headers(kind, maximum, least)
+    return told
 
 
 def _headers(kind: Kind, maximum: int, left: int) -> Headers:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from ..call import Call, Deployment
@@ -43,8 +44,6 @@ _MEDIA = (
     b'"file_data"',
 )
 
-_MAY_HOLD_MEDIA = (b'"type"', b'"inline')
-
 PLAIN = Asked()
 
 _SPOKEN: Mapping[str, tuple[str, ...]] = {
@@ -73,6 +72,15 @@ class Estimate:
     stated: bool
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of some candidates together. most_input: 0 where one has no limit."""
+
+    prices: tuple[Prices, ...]
+    most_input: int
+    longest: int
+
+
 class Estimator:
     """prices_of, facts_of: of a deployment. output: tokens that a call is taken to answer at most
     where it doesn't say; None for what its model can say.
@@ -87,17 +95,21 @@ class Estimator:
         self._prices_of = prices_of
         self._facts_of = facts_of
         self._output = output
+        self._known = lru_cache(maxsize=MOST_GROUPS)(self._learn_of)
         self._said: dict[str, float] = {}
 
     def estimate(self, call: Call, candidates: Sequence[Deployment]) -> Estimate:
         """For whichever candidate takes the call."""
-        facts = [self._facts_of(each) for each in candidates]
-        given = self._input(call, facts)
+        known = self._known(candidates if type(candidates) is tuple else tuple(candidates))
+        given = _input(call)
+        if known.most_input:
+            given = min(given, known.most_input)
         stated = _stated(call)
-        spoken = self._longest(facts) if stated is None else stated
-        prices = (self._prices_of(each) for each in candidates)
+        spoken = known.longest if stated is None else stated
         asked = asked_of(call) or PLAIN
-        cost = max((each.bound(given, spoken, asked) for each in prices if each), default=0)
+        cost = 0
+        for prices in known.prices:
+            cost = max(cost, prices.bound(given, spoken, asked))
         if stated is None:
             lately = self._said.get(call.group, UNKNOWN_SAID)
             spoken = min(spoken, int(MARGIN * max(lately, LEAST_SAID)))
@@ -111,20 +123,27 @@ class Estimator:
                 self._said.clear()
             self._said[call.group] = max(said, WANES * self._said.get(call.group, 0))
 
-    def _input(self, call: Call, facts: Sequence[Mapping[str, Any]]) -> int:
-        parts = call.body.get("messages") or call.body.get("contents")
-        turns = len(parts) if isinstance(parts, list) else 1
-        tokens = text_bytes(call) // LEAST_BYTES + AROUND + turns * A_TURN
-        if any(mark in call.raw for mark in _MAY_HOLD_MEDIA):
-            tokens += MEDIUM_TOKENS * sum(call.raw.count(mark) for mark in _MEDIA)
-        limits = [_whole(each.get("max_input_tokens")) for each in facts]
-        known = [limit for limit in limits if limit]
-        return min(tokens, max(known)) if len(known) == len(limits) else tokens
+    def _learn_of(self, candidates: tuple[Deployment, ...]) -> _Known:
+        facts = [self._facts_of(each) for each in candidates]
+        inputs = [_whole(each.get("max_input_tokens")) or 0 for each in facts]
+        outputs = [_whole(each.get("max_output_tokens")) or UNKNOWN_OUTPUT for each in facts]
+        longest = max(outputs, default=0)
+        prices = (self._prices_of(each) for each in candidates)
+        return _Known(
+            prices=tuple(each for each in prices if each is not None),
+            most_input=max(inputs) if inputs and all(inputs) else 0,
+            longest=longest if self._output is None else min(longest, self._output),
+        )
 
-    def _longest(self, facts: Sequence[Mapping[str, Any]]) -> int:
-        limits = (_whole(each.get("max_output_tokens")) for each in facts)
-        longest = max((limit or UNKNOWN_OUTPUT for limit in limits), default=0)
-        return longest if self._output is None else min(longest, self._output)
+
+def _input(call: Call) -> int:
+    parts = call.body.get("messages") or call.body.get("contents")
+    turns = len(parts) if isinstance(parts, list) else 1
+    tokens = text_bytes(call) // LEAST_BYTES + AROUND + turns * A_TURN
+    raw = call.raw
+    if b'"type"' in raw or b'"inline' in raw:
+        tokens += MEDIUM_TOKENS * sum(raw.count(mark) for mark in _MEDIA)
+    return tokens
 
 
 def _stated(call: Call) -> int | None:

@@ -12,9 +12,9 @@ LARGEST = 2**63 - 1
 """Of the whole numbers that the database holds."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class SpendRow:
-    """A call as the ledger keeps it.
+    """A call as the ledger keeps it; never changed. (To make it frozen takes three times as long.)
 
     call_id: of one admission; unique. parent_id: of the client's call, where a workflow made this
         one or a fallback answered; else empty.
