@@ -272,3 +272,29 @@ async def test_calls_go_on_where_the_disk_cannot_be_written(
 def test_a_row_reads_as_it_was_written() -> None:
     whole = replace(row(1, **CHARGED), messages='[{"a": "b"}]', response="{}")
     assert type(whole).decoded(whole.encoded()) == whole
+
+
+async def test_every_text_comes_to_the_table_as_it_was(database_url: str, tmp_path: Path) -> None:
+    odd = [
+        "a\tb",
+        "a\nb\r\n",
+        "back\\slash",
+        "\\N",
+        "\x01",
+        "'quoted' \"twice\"",
+        "ünïcødé 🙂",
+        "\\.",
+    ]
+    async with database_at(database_url, tmp_path) as database:
+        ledger = ledger_of(database, tmp_path)
+        for number, text in enumerate(odd):
+            each = row(number, user_id=text, model_group=text, tags=(text,), first_byte=None)
+            await ledger.record(each)
+        await ledger.flush()
+        found = await rows_of(database, tables.spend_logs)
+        assert [each["user_id"] for each in found] == odd
+        assert [each["model_group"] for each in found] == odd
+        assert [each["request_tags"] for each in found] == [[text] for text in odd]
+        assert {each["tag"] for each in await rows_of(database, tables.daily_tag_spend)} == set(odd)
+        assert {each["first_byte_at"] for each in found} == {None}
+        await ledger.close()

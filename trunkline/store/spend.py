@@ -14,7 +14,6 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime
 from typing import Any
 
 import psycopg
@@ -23,7 +22,6 @@ from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from . import spend_sums
-from .columns import Instant
 from .database import Database, StoreUnavailable
 from .tables import spend_logs
 
@@ -34,25 +32,24 @@ out, and a turn takes milliseconds."""
 RECOVERY_LOCK = 7_239_118_540_114
 """The one under which rows of others are inserted."""
 
+NULL = "\x01"
+"""What stands for null in what is copied: no text that needs to be escaped."""
+
 AT_A_TIME = 100
-"""Rows that are gone through, some 10 µs each, before calls get their turn."""
+"""Rows that are gone through, some 5 µs each, before calls get their turn."""
 
 COLUMNS = tuple(column.name for column in spend_logs.columns)
 """Of the rows, in their order."""
 
 _LISTED = ", ".join(COLUMNS)
-_TIMES = tuple(
-    index for index, column in enumerate(spend_logs.columns) if isinstance(column.type, Instant)
-)
-_INSTANT = Instant()
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Rows as they are inserted.
 
-    rows: values in the order of COLUMNS, then the day in UTC on which the call started; tags as
-        JSON. No two have the same `request_id`.
+    rows: values in the order of COLUMNS, then the day in UTC on which the call started. Moments
+        are text as `Instant` keeps it, days and tags too. No two have the same `request_id`.
     tags: `request_id` and tag. shared: `request_id`, counter, period.
     """
 
@@ -132,11 +129,11 @@ async def _on_postgresql(connection: AsyncConnection, batch: Batch, logs: bool) 
             ("trunkline_incoming_shared", batch.shared),
         ):
             if rows:
-                async with cursor.copy(f"COPY {table} FROM STDIN") as copy:
-                    for number, row in enumerate(rows):
-                        await copy.write_row(row)
-                        if number % AT_A_TIME == 0:
-                            await asyncio.sleep(0)
+                async with cursor.copy(f"COPY {table} FROM STDIN (NULL '{NULL}')") as copy:
+                    for start in range(0, len(rows), AT_A_TIME):
+                        lines = map(copied, rows[start : start + AT_A_TIME])
+                        await copy.write("".join(lines).encode())
+                        await asyncio.sleep(0)
     twice = await connection.exec_driver_sql(_FRESH_LOGS if logs else _FRESH_IDS)
     return len(batch.rows) - twice.rowcount
 
@@ -169,12 +166,38 @@ _FRESH_LOGS = _FRESH.format(into="trunkline_spend_logs", columns=_LISTED)
 _FRESH_IDS = _FRESH.format(into="trunkline_spend_seen", columns="request_id, started_at")
 
 
+def copied(row: Sequence[Any]) -> str:
+    """A row as COPY reads it; half of what the driver needs for that.
+
+    https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
+    """
+    fields = [
+        value if value.__class__ is str else NULL if value is None else str(value) for value in row
+    ]
+    line = "\t".join(fields)
+    if (
+        "\\" in line
+        or "\n" in line
+        or "\r" in line
+        or line.count("\t") != len(fields) - 1
+        or line.count(NULL) != row.count(None)
+    ):
+        line = "\t".join(
+            field if value is None else field.translate(_ESCAPES)
+            for field, value in zip(fields, row, strict=True)
+        )
+    return line + "\n"
+
+
+_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r", NULL: r"\x01"})
+
+
 async def _on_sqlite(connection: AsyncConnection, batch: Batch, logs: bool) -> int:
     for statement in _TEMPORARY_OF_SQLITE:
         await connection.exec_driver_sql(statement)
     width = len(COLUMNS) + 1
     for table, columns, rows in (
-        ("trunkline_incoming", width, [_as_text(row) for row in batch.rows]),
+        ("trunkline_incoming", width, list(batch.rows)),
         ("trunkline_incoming_tags", 2, list(batch.tags)),
         ("trunkline_incoming_shared", 3, list(batch.shared)),
     ):
@@ -208,17 +231,3 @@ _TEMPORARY_OF_SQLITE = (
     "DELETE FROM temp.trunkline_incoming_tags",
     "DELETE FROM temp.trunkline_incoming_shared",
 )
-
-
-def _as_text(row: tuple[Any, ...]) -> tuple[Any, ...]:
-    """The row with its moments as SQLite has them."""
-    values = list(row)
-    for index in _TIMES:
-        values[index] = _sqlite_time(values[index])
-    day: date = values[-1]
-    values[-1] = day.isoformat()
-    return tuple(values)
-
-
-def _sqlite_time(moment: datetime | None) -> str | None:
-    return moment.isoformat(timespec="microseconds") if moment is not None else None
