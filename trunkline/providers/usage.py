@@ -222,11 +222,20 @@ def _find_metadata(answer: Mapping[str, Any]) -> tuple[Any, ...]:
     return (answer.get("usageMetadata"),)
 
 
+# The first is a chat's, the second a response's and an image's, the third audio's.
+_DETAILS_OF_INPUT = ("prompt_tokens_details", "input_tokens_details", "input_token_details")
+_DETAILS_OF_OUTPUT = (
+    "completion_tokens_details",
+    "output_tokens_details",
+    "output_token_details",
+)
+
+
 def _fill_openai(found: Mapping[str, Any], usage: Usage) -> None:
     usage.input_tokens = _first(found, "prompt_tokens", "input_tokens")
     usage.output_tokens = _first(found, "completion_tokens", "output_tokens")
-    incoming = _object(found, "prompt_tokens_details", "input_tokens_details")
-    outgoing = _object(found, "completion_tokens_details", "output_tokens_details")
+    incoming = _object(found, *_DETAILS_OF_INPUT)
+    outgoing = _object(found, *_DETAILS_OF_OUTPUT)
     usage.cached_tokens = _or(
         _first(incoming, "cached_tokens"),
         _first(found, "cache_read_input_tokens", "prompt_cache_hit_tokens", "cached_tokens"),
