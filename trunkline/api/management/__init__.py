@@ -9,7 +9,7 @@ from ...gateway import Gateway
 from . import budgets, customers, keys, organizations, tags, teams, users
 from .endpoints import router
 
-_TABLES = {
+TABLES = {
     "keys": keys.ENDPOINTS,
     "users": users.ENDPOINTS,
     "teams": teams.ENDPOINTS,
@@ -21,4 +21,4 @@ _TABLES = {
 
 
 def routers(gateway: Gateway, alarms: Alarms) -> list[APIRouter]:
-    return [router(gateway, alarms, tag, endpoints) for tag, endpoints in _TABLES.items()]
+    return [router(gateway, alarms, tag, endpoints) for tag, endpoints in TABLES.items()]
