@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import drawing, figures, report, routers
+from . import drawing, figures, ledger, report, routers
 from .contenders import CONTENDERS, running_upstream, write_lane_config
 from .figures import Figures
 from .installation import BUILD, install, machine, versions
@@ -28,7 +28,7 @@ from .processes import BenchError, Server, foreign_load
 RESULTS = Path(__file__).with_name("results")
 QUIET = 0.05
 """The share of the machine that others may use without being mentioned."""
-MEASURES = ("start", "throughput", "streaming", "memory", "routing")
+MEASURES = ("start", "throughput", "streaming", "memory", "routing", "ledger")
 
 
 def main() -> int:
@@ -81,8 +81,9 @@ def _measure(options: argparse.Namespace) -> Figures:
         bench = Bench(plan, [CONTENDERS[name] for name in names], upstream, say)
         _carry_out(bench, options.measure)
         routing = _routing(options, upstream, say)
+    rows = _ledger(options, say)
     found = figures.of(bench)
-    found["ratios"] += figures.routing_ratios(routing)
+    found["ratios"] += figures.routing_ratios(routing) + figures.ledger_ratios(rows)
     return {
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
@@ -90,6 +91,7 @@ def _measure(options: argparse.Namespace) -> Figures:
         "versions": versions(set(names)),
         **found,
         **({"routing": routing} if routing else {}),
+        **({"ledger": rows} if rows else {}),
     }
 
 
@@ -118,6 +120,13 @@ def _routing(options: argparse.Namespace, upstream: Server, say: Callable[[str],
     return routers.measure(
         upstream, say, rounds=1 if quick else 7, seconds=3.0, splits=1 if quick else 5
     )
+
+
+def _ledger(options: argparse.Namespace, say: Callable[[str], None]) -> Figures:
+    """The figures of the ledger; none where they aren't asked for."""
+    if "ledger" not in options.measure:
+        return {}
+    return ledger.measure(say, rounds=1 if options.quick else 5)
 
 
 def _write(found: Figures, folder: Path) -> None:

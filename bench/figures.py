@@ -252,6 +252,14 @@ def _time_ratios(routing: Figures) -> Iterator[Figures]:
     )
 
 
+def ledger_ratios(ledger: Figures) -> list[Figures]:
+    """What is promised of the ledger and what is reached; nothing where it wasn't measured."""
+    if not ledger:
+        return []
+    rate = median(ledger["postgresql"]["rate"]) / 1e3
+    return [_plain("Ledger: thousands of rows a second into PostgreSQL", rate, must=5, aim=10)]
+
+
 def _plain(
     figure: str, reached: float, must: float, aim: float, *, at_least: bool = True
 ) -> Figures:
