@@ -147,6 +147,7 @@ class Application:
             answers=self._caching(metrics),
             charges=books.charges(snapshot) if books else None,
             registry=books.registry if books else None,
+            stores=books.reached if books else None,
             heartbeat=settings.general_settings.stream_heartbeat_seconds,
         )
         limit = settings.general_settings.max_request_size_mb

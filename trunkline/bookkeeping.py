@@ -5,6 +5,7 @@ Apart from `app.py`, so that a gateway that charges nobody loads none of it.
 
 from __future__ import annotations
 
+import asyncio
 from datetime import timedelta
 from pathlib import Path
 
@@ -108,6 +109,11 @@ class Books:
             budget_status=self._general.budget_exceeded_status,
         )
         return self._charges
+
+    async def reached(self) -> dict[str, bool]:
+        """Whether the stores that the configuration names can be reached: "db", and "redis"."""
+        database, redis = await asyncio.gather(self.database.ping(), self.counters.ping())
+        return {"db": database, "redis": redis} if self._streams else {"db": database}
 
     async def _began_anew(self, reset: Reset) -> None:
         await self.registry.budgets_changed(Level(reset.level), reset.ids)

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -53,6 +53,8 @@ class Serving:
     answers: keeps answers, and gives them again; None where they aren't cached.
     charges: admits calls and settles them; None where calls are charged to nobody.
     registry: where keys, users and budgets are; None where there is no database.
+    stores: asks whether the stores that the configuration names can be reached, by name; None where
+        it names none.
     heartbeat: seconds of silence after which a stream carries a comment.
     """
 
@@ -69,6 +71,7 @@ class Serving:
     charges: Charges | None
     registry: Registry | None
     heartbeat: float
+    stores: Callable[[], Awaitable[Mapping[str, bool]]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

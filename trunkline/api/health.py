@@ -58,7 +58,7 @@ def router(gateway: Gateway) -> APIRouter:
         openapi_extra=OPEN,
     )
     async def readiness(response: Response) -> dict[str, Any]:
-        return _readiness(gateway.serving, response)
+        return await _readiness(gateway.serving, response)
 
     @routes.get(
         "/health/readiness/details",
@@ -70,7 +70,7 @@ def router(gateway: Gateway) -> APIRouter:
         serving = gateway.serving
         unusable = [each for each in serving.snapshot.everything if each.missing]
         return {
-            **_readiness(serving, response),
+            **await _readiness(serving, response),
             "version": __version__,
             "configuration_version": serving.snapshot.version,
             "cooling_down": serving.router.cooldowns(),
@@ -101,13 +101,17 @@ def router(gateway: Gateway) -> APIRouter:
 _UNREADY: dict[int | str, dict[str, Any]] = {503: {"description": "Not healthy"}}
 
 
-def _readiness(serving: Serving, response: Response) -> dict[str, Any]:
+async def _readiness(serving: Serving, response: Response) -> dict[str, Any]:
     usable = sum(1 for item in serving.snapshot.everything if not item.missing)
-    if not usable:
+    stores = await serving.stores() if serving.stores is not None else {}
+    ready = usable and all(stores.values())
+    if not ready:
         response.status_code = 503
+    told = {name: "connected" if there else "unreachable" for name, there in stores.items()}
     return {
-        "status": "healthy" if usable else "unhealthy",
+        "status": "healthy" if ready else "unhealthy",
         "db": "Not connected",
+        **told,
         "models": len(serving.snapshot.groups),
         "deployments": usable,
     }

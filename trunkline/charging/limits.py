@@ -37,7 +37,9 @@ class Limit:
             return Hold(self.counter, self.kind, self.maximum, amount, not estimate.stated, period)
         if self.kind is Kind.TOKENS:
             amount = max(1, estimate.tokens)
-            return Hold(self.counter, self.kind, self.maximum, amount, not estimate.stated)
+            # A limit below what a usual answer takes would let nothing through at all.
+            elastic = not estimate.stated and amount > self.maximum
+            return Hold(self.counter, self.kind, self.maximum, amount, elastic)
         return Hold(self.counter, self.kind, self.maximum, 1) if first else None
 
 

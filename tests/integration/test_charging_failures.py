@@ -1,0 +1,247 @@
+"""Whatever is killed, each call that was answered is recorded once, and no valid key is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+
+from tests.fakes import FakeOpenAI, SlowDrip
+from tests.support.accounts import Fleet, config, cost
+from tests.support.gateway import Gateways
+from tests.support.management import MASTER
+from tests.support.postgres import PostgresServer, postgres_server
+from tests.support.providers import Providers
+from tests.support.redis import RedisServer, redis_server
+
+CLIENTS = 8
+
+
+@pytest.fixture(scope="module")
+def openai(fakes: Providers) -> FakeOpenAI:
+    return fakes(FakeOpenAI)
+
+
+@pytest.fixture
+def redis(tmp_path: Path) -> Iterator[RedisServer]:
+    with redis_server(tmp_path) as server:
+        yield server
+
+
+@pytest.fixture
+def database(tmp_path: Path) -> Iterator[PostgresServer]:
+    with postgres_server(durable=True) as server:
+        yield server
+
+
+class Traffic:
+    """Clients that call over and over. answered: ids of calls whose whole answer came.
+
+    refused: statuses of the others; 0 where the connection broke.
+    """
+
+    def __init__(self, urls: list[str], key: str) -> None:
+        self.answered: set[str] = set()
+        self.refused: list[int] = []
+        self._urls = urls
+        self._key = key
+        self._stop = threading.Event()
+
+    def _run(self, number: int) -> None:
+        body = {"model": "m", "messages": [{"role": "user", "content": "one two three"}]}
+        headers = {"authorization": f"Bearer {self._key}"}
+        with httpx.Client(headers=headers, timeout=30) as client:
+            while not self._stop.is_set():
+                url = self._urls[number % len(self._urls)]
+                number += 1
+                try:
+                    answer = client.post(f"{url}/v1/chat/completions", json=body)
+                except httpx.HTTPError:
+                    self.refused.append(0)
+                    time.sleep(0.05)
+                    continue
+                if answer.status_code == 200:
+                    self.answered.add(answer.headers["x-trunkline-call-id"])
+                else:
+                    self.refused.append(answer.status_code)
+
+    @contextmanager
+    def flowing(self) -> Iterator[None]:
+        threads = [threading.Thread(target=self._run, args=(n,)) for n in range(CLIENTS)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            for thread in threads:
+                thread.join()
+
+
+def recorded(fleet: Fleet, traffic: Traffic) -> None:
+    """Every answered call has exactly one row, in the end."""
+    rows = fleet.until(
+        fleet.rows, lambda rows: traffic.answered <= {row["request_id"] for row in rows}
+    )
+    ids = [row["request_id"] for row in rows]
+    assert len(ids) == len(set(ids))
+
+
+@pytest.mark.criterion("R4.1", "R12.2")
+@pytest.mark.parametrize("shared", [False, True], ids=["journal", "stream"])
+def test_a_killed_gateway_loses_no_call_that_it_answered(
+    gateway: Gateways,
+    openai: FakeOpenAI,
+    redis: RedisServer,
+    database: PostgresServer,
+    shared: bool,
+) -> None:
+    general = {"database_url": database.database()}
+    router = {"redis_url": redis.url} if shared else {}
+    settings = config(openai, general_settings=general, router_settings=router)
+    first = gateway(settings)
+    fleet = Fleet([first], general["database_url"])
+    key = fleet.admin.key(rpm_limit=10**6, max_budget=100)
+    traffic = Traffic([first.url], key)
+    with traffic.flowing():
+        fleet.until(lambda: len(traffic.answered), lambda count: count > 50)
+        first.kill()
+    data = {"data_directory": str(first.folder / ".trunkline")}
+    gateway(config(openai, general_settings={**general, **data}, router_settings=router))
+    recorded(fleet, traffic)
+
+
+@pytest.mark.criterion("R4.3", "R4.1")
+def test_calls_go_on_without_redis_and_are_counted_when_it_is_back(
+    gateway: Gateways, openai: FakeOpenAI, redis: RedisServer, database: PostgresServer
+) -> None:
+    general = {"database_url": database.database()}
+    settings = config(openai, general_settings=general, router_settings={"redis_url": redis.url})
+    server = gateway(settings)
+    fleet = Fleet([server], general["database_url"])
+    key = fleet.admin.key(rpm_limit=10**6, max_budget=100)
+    traffic = Traffic([server.url], key)
+    with traffic.flowing():
+        fleet.until(lambda: len(traffic.answered), lambda count: count > 20)
+        redis.kill()
+        time.sleep(1.5)
+        assert server.status("/health/readiness") == 503
+        redis.start()
+        fleet.until(lambda: server.status("/health/readiness"), lambda status: status == 200)
+        time.sleep(1.0)
+    assert traffic.refused == []
+    recorded(fleet, traffic)
+    spent = sum(row["spend"] for row in fleet.rows() if row["api_key"])
+    fleet.until(
+        lambda: fleet.admin.ask("/key/info", key=key)["info"]["spend"],
+        lambda told: round(told * 1e9) == spent,
+    )
+
+
+@pytest.mark.criterion("R4.3", "R11.6")
+def test_without_redis_calls_are_denied_where_that_is_configured(
+    gateway: Gateways, openai: FakeOpenAI, redis: RedisServer
+) -> None:
+    router = {"redis_url": redis.url, "redis_failure": "deny"}
+    server = gateway(config(openai, router_settings=router))
+    fleet = Fleet([server])
+    key = fleet.admin.key(rpm_limit=1000)
+    assert fleet.one(key).status == 200
+    redis.kill()
+    answer = fleet.until(lambda: fleet.one(key), lambda answer: answer.status == 503)
+    assert answer.body["error"]["code"] == "limits_unavailable"
+    assert answer.headers["retry-after"] == "1"
+    redis.start()
+    fleet.until(lambda: fleet.one(key), lambda answer: answer.status == 200)
+
+
+@pytest.mark.criterion("R4.1", "R11.4")
+def test_a_valid_key_goes_on_without_the_database(
+    gateway: Gateways, openai: FakeOpenAI, database: PostgresServer
+) -> None:
+    general = {"database_url": database.database(), "user_api_key_cache_ttl": 0.5}
+    server = gateway(config(openai, general_settings=general))
+    fleet = Fleet([server], general["database_url"])
+    key, unseen = fleet.admin.key(max_budget=100), fleet.admin.key()
+    traffic = Traffic([server.url], key)
+    with traffic.flowing():
+        fleet.until(lambda: len(traffic.answered), lambda count: count > 20)
+        database.kill()
+        time.sleep(2.0)
+        assert server.status("/health/readiness") == 503
+        refused = fleet.one(unseen)
+        assert refused.status == 503
+        assert refused.body["error"]["code"] == "database_unavailable"
+        assert refused.headers["retry-after"]
+        assert fleet.one("sk-nobody-has-this-key").status == 503
+        database.start()
+        fleet.until(lambda: server.status("/health/readiness"), lambda status: status == 200)
+        time.sleep(1.0)
+    assert traffic.refused == []
+    recorded(fleet, traffic)
+    assert fleet.one(unseen).status == 200
+    assert fleet.one("sk-nobody-has-this-key").status == 401
+
+
+@pytest.mark.criterion("R12.1")
+def test_a_client_that_leaves_a_stream_is_charged_for_what_came(
+    gateway: Gateways, openai: FakeOpenAI
+) -> None:
+    fleet = Fleet([gateway(config(openai))])
+    openai.fault(SlowDrip(0.05))
+    openai.answer(text=" ".join(["word"] * 200))
+    key = fleet.admin.key(max_budget=1)
+
+    async def leave() -> str:
+        body = {
+            "model": "m",
+            "stream": True,
+            "messages": [{"role": "user", "content": "one two three four"}],
+        }
+        headers = {"authorization": f"Bearer {key}"}
+        url = f"{fleet.gateways[0].url}/v1/chat/completions"
+        async with (
+            httpx.AsyncClient(headers=headers) as client,
+            client.stream("POST", url, json=body) as answer,
+        ):
+            came = 0
+            async for line in answer.aiter_lines():
+                came += line.startswith("data:")
+                if came == 20:
+                    break
+            return str(answer.headers["x-trunkline-call-id"])
+
+    call_id = asyncio.run(leave())
+    (row,) = fleet.until(lambda: [row for row in fleet.rows() if row["request_id"] == call_id], len)
+    assert row["status"] == "cancelled"
+    assert 10 <= row["completion_tokens"] <= 60
+    usage = {name: row[name] for name in ("prompt_tokens", "completion_tokens")}
+    assert row["spend"] == cost(usage) > 0
+
+
+def test_a_stream_is_recorded_before_its_last_frame_leaves(
+    gateway: Gateways, openai: FakeOpenAI
+) -> None:
+    server = gateway(config(openai))
+    body = {"model": "m", "stream": True, "messages": [{"role": "user", "content": "one two"}]}
+    headers = {"authorization": f"Bearer {MASTER}"}
+    ids = []
+    with httpx.Client(headers=headers) as client:
+        for _ in range(5):
+            url = f"{server.url}/v1/chat/completions"
+            with client.stream("POST", url, json=body) as answer:
+                for line in answer.iter_lines():
+                    if line == "data: [DONE]":
+                        ids.append(answer.headers["x-trunkline-call-id"])
+                        break
+        server.kill()
+    journals = (server.folder / ".trunkline" / "ledger").glob("*.journal")
+    kept = b"".join(path.read_bytes() for path in journals)
+    rows = {row["request_id"] for row in Fleet([server]).rows()}
+    assert all(call_id in rows or call_id.encode() in kept for call_id in ids)
