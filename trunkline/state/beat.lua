@@ -23,7 +23,6 @@ if not call('ZSCORE', processes, ARGV[1]) then
       for at = 2, #holds, 3 do
         if holds[at] ~= 'r' then
           call('HINCRBY', held, holds[at + 1], holds[at + 2])
-          call('HINCRBY', held, '#' .. holds[at + 1], 1)
         end
       end
       call('HSET', calls, entries[i], entry)

@@ -11,10 +11,6 @@ local now = tonumber(ARGV[2]) or tonumber(call('TIME')[1])
 local latest = tonumber(call('ZSCORE', processes, ARGV[1]) or now)
 if latest > now - tonumber(ARGV[3]) then return 0 end
 
-local function release(field, amount)
-  if call('HINCRBY', held, field, 0 - amount) <= 0 then call('HDEL', held, field) end
-end
-
 local entries = call('HGETALL', calls)
 for i = 1, #entries, 2 do
   local first = string.sub(entries[i + 1], 1, 1)
@@ -22,8 +18,8 @@ for i = 1, #entries, 2 do
     local holds = cmsgpack.unpack(entries[i + 1])
     for at = 2, #holds, 3 do
       if holds[at] ~= 'r' then
-        release(holds[at + 1], holds[at + 2])
-        release('#' .. holds[at + 1], 1)
+        local field = holds[at + 1]
+        if call('HINCRBY', held, field, 0 - holds[at + 2]) <= 0 then call('HDEL', held, field) end
       end
     end
     call('HSET', calls, entries[i], 'x' .. entries[i + 1])

@@ -33,7 +33,7 @@ FRESH = 60.0
 """Seconds for which what was left of a budget is believed."""
 MOST_KNOWN = 50_000
 MOST_OWED = 200_000
-WRITING = 10.0
+WRITING = 3.0
 """Seconds for the database to take what was kept, while calls wait."""
 AT_ONCE = 200
 

@@ -1,7 +1,6 @@
 """What lies in Redis under which key. All keys share a hash tag, and so a node of a cluster.
 
-    held         hash   of each counter, by its key, what calls hold of it; with `#` before it, how
-                        many do
+    held         hash   of each counter, by its key, what calls hold of it
     calls:<p>    hash   of each open call of a process, what it holds: MessagePack, with `x` before
                         it where it doesn't any more; of one that was settled a moment ago, `s` and
                         its row's id

@@ -171,13 +171,13 @@ class Link:
             raise LinkDown("the link is closed")
         if self._task is None:
             self._task = asyncio.create_task(self._keep(), name="link to Redis")
-        while (connection := self._usable()) is None:
+        while (connection := self.usable()) is None:
             if self._reason is not None:
                 raise LinkDown(self._reason)
             await self._turned.wait()
         return connection
 
-    def _usable(self) -> Connection | None:
+    def usable(self) -> Connection | None:
         """The connection, unless it has just broken."""
         if self._connection is not None and self._connection.closed.done():
             self._lose()
@@ -185,7 +185,7 @@ class Link:
 
     async def ask(self, *command: str | bytes | int | float) -> Any:
         """The reply. Raises LinkDown; LinkLost where it isn't known whether it was done."""
-        connection = self._usable() or await self.connection()
+        connection = self.usable() or await self.connection()
         reply = await connection.send(*command)
         if isinstance(reply, hiredis.ReplyError):
             self.note(reply)

@@ -18,7 +18,10 @@ KEPT_BUDGET = 3600.0
 
 
 class _Requests:
-    """What was let through in the last 60 seconds. head: the second up to which it was brought."""
+    """What was let through in the last 60 seconds. head: the second up to which it was brought.
+
+    open: what calls hold that aren't settled; always 0 here.
+    """
 
     __slots__ = ("buckets", "head", "open", "total")
 
@@ -96,19 +99,19 @@ class _Tokens(_Requests):
         if left >= 0:
             self.buckets[self.head % BUCKETS] += amount
             self.total += amount
-            self.open += 1
+            self.open += amount
         return left
 
     def take_rest(self, left: int) -> None:
         _Requests.take_rest(self, left)
-        self.open += 1
+        self.open += left
 
     def give_back(self, amount: int) -> None:
         _Requests.give_back(self, amount)
-        self.open -= 1
+        self.open -= amount
 
     def settle(self, taken: int, tokens: int, cost: int, second: int, now: int) -> None:
-        self.open -= 1
+        self.open -= taken
         if now > self.head:
             self._advance(now)
         more = tokens - taken
@@ -157,14 +160,13 @@ class _Budget:
     since.
     """
 
-    __slots__ = ("forgotten", "held", "open", "owed", "period", "spent")
+    __slots__ = ("forgotten", "open", "owed", "period", "spent")
 
     def __init__(self) -> None:
         self.period = 0
         self.spent: int | None = None
         self.forgotten = False
         self.owed = 0
-        self.held = 0
         self.open = 0
 
     def begin(self, hold: Hold) -> None:
@@ -184,23 +186,19 @@ class _Budget:
                 return -1
             self.begin(hold)
             assert self.spent is not None
-        left = hold.maximum - self.spent - self.held - hold.amount
+        left = hold.maximum - self.spent - self.open - hold.amount
         if left >= 0:
-            self.held += hold.amount
-            self.open += 1
+            self.open += hold.amount
         return left
 
     def take_rest(self, left: int) -> None:
-        self.held += left
-        self.open += 1
+        self.open += left
 
     def give_back(self, amount: int) -> None:
-        self.held -= amount
-        self.open -= 1
+        self.open -= amount
 
     def settle(self, taken: int, tokens: int, cost: int, second: int, now: int) -> None:
-        self.held -= taken
-        self.open -= 1
+        self.open -= taken
         if self.spent is None:
             self.owed += cost
         else:

@@ -24,6 +24,7 @@ from .contract import (
     Outcome,
     Refused,
 )
+from .keys import MOST
 from .link import Connection, Link, LinkDown, LinkLost
 from .scripts import Word
 
@@ -93,8 +94,8 @@ class RedisCounters:
             named.append(_KEYS[kind] + hold.counter)
             words += (
                 _ELASTIC[kind] if hold.elastic else _CODES[kind],
-                min(hold.maximum, keys.MOST),
-                min(hold.amount, keys.MOST),
+                hold.maximum if hold.maximum < MOST else MOST,
+                hold.amount if hold.amount < MOST else MOST,
             )
             if kind is Kind.BUDGET:
                 words += (hold.period, "" if hold.spent is None else hold.spent)
@@ -145,10 +146,13 @@ class RedisCounters:
         for hold, taken in zip(admitted.holds, admitted.taken, strict=True):
             named.append(_KEYS[hold.kind] + hold.counter)
             words += (_CODES[hold.kind], taken)
-        # Only what Redis remembers of a call keeps it from being counted twice.
-        run = scripts.SETTLE.run if how == ADMITTED_ELSEWHERE else scripts.SETTLE.run_twice
         try:
-            reply = await run(self._link, named, words)
+            reply = await scripts.SETTLE.run(self._link, named, words)
+        except LinkLost as error:
+            # Only what Redis remembers of a call keeps it from being counted twice.
+            if how == ADMITTED_ELSEWHERE:
+                raise CountersUnavailable(str(error)) from None
+            reply = await self._run(scripts.SETTLE, named, words)
         except LinkDown as error:
             raise CountersUnavailable(str(error)) from None
         self._settled.append(admitted.call_id)

@@ -26,7 +26,7 @@ class Script:
 
     async def run(self, link: Link, keys: Sequence[str], words: Sequence[Word]) -> Any:
         """What it gives. Raises LinkDown; LinkLost where it may have run."""
-        connection = await link.connection()
+        connection = link.usable() or await link.connection()
         reply = await connection.send("EVALSHA", self.sha, len(keys), *keys, *words)
         if isinstance(reply, hiredis.ReplyError):
             if not str(reply).startswith(_UNKNOWN):

@@ -7,10 +7,10 @@
 --       how: '' as usual; 'e' settled elsewhere, only its holds are to end; 'n' admitted elsewhere
 -- gives the row's id in the stream, or ''
 
-local call = redis.call
-local held, unwritten, calls, stream = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local id, admitted, tokens, cost = ARGV[1], tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[5])
-local with_row, how = ARGV[6] == '1', ARGV[8]
+local call, tonumber, KEYS, ARGV = redis.call, tonumber, KEYS, ARGV
+local held, calls = KEYS[1], KEYS[3]
+local id, how, cost = ARGV[1], ARGV[8], ARGV[5]
+local with_row = ARGV[6] == '1'
 local BUCKETS = 61
 local BUDGET_KEPT = 259200
 
@@ -20,25 +20,25 @@ if state == 's' then return string.sub(entry, 2) end
 if not entry and how == 'e' then return '' end
 -- Without an entry the server has lost what it counted: it counts the call now.
 local lost = not entry
-local holding = entry and state ~= 'x'
 
 local now
 local function count(key, more)
-  if more == 0 then return end
+  local admitted = ARGV[3]
   if not now then now = math.floor(tonumber(ARGV[2]) or tonumber(call('TIME')[1])) end
   local found = call('HMGET', key, 'n', 't', admitted)
-  local head, total, bucket = tonumber(found[1]), tonumber(found[2]) or 0, tonumber(found[3]) or 0
+  local head, total, bucket = tonumber(found[1]), tonumber(found[2] or 0), tonumber(found[3] or 0)
   if not head or now - head >= BUCKETS then
     if head then call('DEL', key) end
     head, total, bucket = now, 0, 0
     call('HSET', key, 'n', now)
     call('EXPIRE', key, 2 * BUCKETS)
   end
-  local latest = math.max(now, head)
-  if admitted <= latest - BUCKETS or admitted > head then
-    if more < 0 and admitted <= latest - BUCKETS then return end
+  local at = tonumber(admitted)
+  local passed = at <= math.max(now, head) - BUCKETS
+  if passed or at > head then
+    if passed and more < 0 then return end
     admitted = head
-    bucket = tonumber(call('HGET', key, head)) or 0
+    bucket = tonumber(call('HGET', key, head) or 0)
   end
   more = math.max(more, 0 - bucket)
   call('HSET', key, admitted, bucket + more, 't', total + more)
@@ -54,49 +54,54 @@ local function spend(key)
   elseif found[2] then
     call('HINCRBY', key, 'd', cost)
   end
-  if with_row then call('HINCRBY', unwritten, key, cost) end
+  if with_row then call('HINCRBY', KEYS[2], key, cost) end
 end
 
-local budgets, fields, taken = {cost}, {}, {}
+local budgets, fields, taken
 for i = 1, #KEYS - 4 do
-  local kind, amount, key = ARGV[8 + 2 * i], tonumber(ARGV[9 + 2 * i]), KEYS[4 + i]
-  if kind == 't' then
-    count(key, lost and tokens or tokens - amount)
-  elseif kind == 'r' then
-    if lost then count(key, amount) end
-  elseif kind == 'b' and cost ~= 0 and how ~= 'e' then
-    spend(key)
-    budgets[#budgets + 1] = key
-  end
-  if kind ~= 'r' then
-    local n = #fields
-    fields[n + 1], fields[n + 2] = key, '#' .. key
-    taken[n + 1], taken[n + 2] = amount, 1
+  local kind, amount, key = ARGV[8 + 2 * i], ARGV[9 + 2 * i], KEYS[4 + i]
+  if kind == 'r' then
+    if lost then count(key, tonumber(amount)) end
+  else
+    if kind == 't' then
+      local more = tonumber(ARGV[4]) - (lost and 0 or amount)
+      if more ~= 0 then count(key, more) end
+    elseif kind == 'b' and cost ~= '0' and how ~= 'e' then
+      spend(key)
+      budgets = budgets or {tonumber(cost)}
+      budgets[#budgets + 1] = key
+    end
+    if not fields then fields, taken = {}, {} end
+    fields[#fields + 1] = key
+    taken[#taken + 1] = amount
   end
 end
 
-if holding and #fields > 0 then
-  local rest, gone = {}, {}
+if fields and not lost and state ~= 'x' then
+  local rest, gone
   for i, amount in ipairs(call('HMGET', held, unpack(fields))) do
     local left = (amount or 0) - taken[i]
     if left > 0 then
-      rest[#rest + 1], rest[#rest + 2] = fields[i], left
+      rest = rest or {}
+      rest[#rest + 1] = fields[i]
+      rest[#rest + 1] = left
     else
+      gone = gone or {}
       gone[#gone + 1] = fields[i]
     end
   end
-  if #rest > 0 then call('HSET', held, unpack(rest)) end
-  if #gone > 0 then call('HDEL', held, unpack(gone)) end
+  if rest then call('HSET', held, unpack(rest)) end
+  if gone then call('HDEL', held, unpack(gone)) end
 end
 
 local added = ''
 if with_row then
-  if #budgets > 1 then
-    added = call('XADD', stream, '*', 'r', ARGV[7], 'c', cmsgpack.pack(budgets))
+  if budgets then
+    added = call('XADD', KEYS[4], '*', 'r', ARGV[7], 'c', cmsgpack.pack(budgets))
   else
-    added = call('XADD', stream, '*', 'r', ARGV[7])
+    added = call('XADD', KEYS[4], '*', 'r', ARGV[7])
   end
 end
-call('HDEL', calls, ARGV[9])
+if ARGV[9] ~= '' then call('HDEL', calls, ARGV[9]) end
 call('HSET', calls, id, 's' .. added)
 return added

@@ -37,11 +37,14 @@ class ShareCounters:
         self._processes = processes
         self._known: Known = _unknown
         self._parts: dict[str, _Part] = {}
+        # Budgets that were forgotten and haven't been asked for since.
+        self._forgotten: set[str] = set()
 
     async def begin(self, processes: int, known: Known) -> None:
         """Shares anew: what was spent of budgets since the last time, others know now."""
         self._processes, self._known = processes, known
-        await self.forget(tuple(self._parts))
+        await self._memory.forget(tuple(self._parts))
+        self._parts.clear()
 
     async def admit(self, call_id: str, holds: Sequence[Hold]) -> Outcome:
         missing = tuple(
@@ -64,8 +67,7 @@ class ShareCounters:
         return await self._memory.settle(admitted, tokens=tokens, cost=cost, row=row)
 
     async def forget(self, counters: Sequence[str]) -> None:
-        for name in counters:
-            self._parts.pop(name, None)
+        self._forgotten.update(name for name in counters if self._parts.pop(name, None))
         await self._memory.forget(counters)
 
     async def ping(self) -> bool:
@@ -86,7 +88,8 @@ class ShareCounters:
         part = self._parts.get(hold.counter)
         if part is None:
             left = self._left(hold)
-            if left is None:
+            if hold.counter in self._forgotten or left is None:
+                self._forgotten.discard(hold.counter)
                 return False
             self._parts[hold.counter] = self._part(hold, left)
         elif hold.period > part.period:
