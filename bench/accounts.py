@@ -138,4 +138,6 @@ def _round_trips(redis: RedisServer, client: Client) -> float:
 
 def _scripts(redis: RedisServer) -> int:
     stats: Any = redis.client.info("commandstats")
-    return sum(int(stats.get(f"cmdstat_{name}", {}).get("calls", 0)) for name in ("evalsha", "eval"))
+    return sum(
+        int(stats.get(f"cmdstat_{name}", {}).get("calls", 0)) for name in ("evalsha", "eval")
+    )

@@ -177,6 +177,8 @@ def test_a_report_says_who_spent_how_much_on_what(spending: Spending) -> None:
     reds = day["teams"][1]
     assert reds["total_spend"] == pytest.approx(cost([row for row in rows if row["team_id"]]))
     assert [line["model"] for line in reds["metadata"]] == ["openai/gpt"]
+    (day,) = spending.get("/global/spend/report", by_key=False, **spending.days)
+    assert day["teams"][1]["metadata"] == [{**reds["metadata"][0], "api_key": None}]
     (day,) = spending.get("/global/spend/report", group_by="customer", **spending.days)
     assert [each["customer"] for each in day["customers"]] == ["", "customer"]
     keys = spending.get("/global/spend/report", group_by="api_key", **spending.days)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
-from sqlalchemy import ColumnElement, Select, Table, func, literal_column, or_, select
+from sqlalchemy import ColumnElement, Select, Table, func, literal, literal_column, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from .tables import daily_spend, daily_tag_spend, spend_logs
@@ -77,6 +77,13 @@ async def count_of(connection: AsyncConnection, by: Sequence[str], conditions: C
     """How many rows `sums` has, up to COUNTED."""
     some = _summed(daily_spend, by, conditions).limit(COUNTED).subquery()
     return int(await connection.scalar(select(func.count()).select_from(some)) or 0)
+
+
+async def more_than(connection: AsyncConnection, count: int, conditions: Conditions) -> bool:
+    """Whether more rows of `daily_spend` are asked for."""
+    some = select(literal(1)).select_from(daily_spend).where(*conditions).limit(count + 1)
+    found = await connection.scalar(select(func.count()).select_from(some.subquery()))
+    return int(found or 0) > count
 
 
 def _summed(table: Table, by: Sequence[str], conditions: Conditions) -> Select[Any]:

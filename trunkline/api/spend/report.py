@@ -32,11 +32,14 @@ NO_TEAM = "Unassigned Team"
 
 
 class Report(Days):
+    """by_key: ours; whether lines are of single keys, or of all keys together."""
+
     group_by: Literal["team", "customer", "user", "organization", "provider", "api_key"] = "team"
     api_key: Name = None
     internal_user_id: Name = None
     team_id: Name = None
     customer_id: Name = None
+    by_key: bool = True
 
 
 async def report(call: Call[Report]) -> Any:
@@ -52,7 +55,8 @@ async def report(call: Call[Report]) -> Any:
         return _by_key(await _rows(call, ["api_key", "model"], asked))
     column, plural, name = _GROUPS[body.group_by]
     extra = ["end_user"] if body.team_id and body.customer_id and column != "end_user" else []
-    rows = await _rows(call, ["date", column, *extra, "model", "api_key"], asked)
+    keys = ["api_key"] if body.by_key else []
+    rows = await _rows(call, ["date", column, *extra, "model", *keys], asked)
     if column == "team_id":
         async with call.registry.database.reading() as connection:
             names = await team_names(connection, {row["team_id"] for row in rows})
@@ -69,15 +73,22 @@ async def _rows(
         *reports.equal(daily_spend, asked),
     ]
     async with call.registry.database.reading() as connection:
+        # Lines of keys are as many as the rows that they are summed of: counting is enough.
+        if "api_key" in by and await reports.more_than(connection, MOST, conditions):
+            raise _too_much()
         rows = await reports.sums(connection, by, conditions, limit=MOST + 1)
     if len(rows) > MOST:
-        raise InvalidRequest(
-            f"The report would have more than {MOST} lines: ask for fewer days, or for one team,"
-            " user, customer or key.",
-            param="start_date",
-            code="too_much",
-        )
+        raise _too_much()
     return rows
+
+
+def _too_much() -> InvalidRequest:
+    return InvalidRequest(
+        f"The report would have more than {MOST} lines: ask for fewer days, for one team, user or"
+        " customer, or for no single keys (by_key=false).",
+        param="start_date",
+        code="too_much",
+    )
 
 
 def _by_key(rows: Iterable[reports.Row]) -> list[dict[str, Any]]:
@@ -127,7 +138,7 @@ def _by_day(
 def _line(row: reports.Row) -> dict[str, Any]:
     return {
         "model": row["model"],
-        "api_key": row["api_key"],
+        "api_key": row.get("api_key"),
         "spend": dollars(row["spend"]),
         "total_tokens": row["prompt_tokens"] + row["completion_tokens"],
     }
