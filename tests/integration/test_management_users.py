@@ -220,7 +220,7 @@ def test_members_join_change_and_leave_a_team(admin):
 @pytest.mark.criterion("R11.3")
 def test_a_budget_for_members_reaches_those_who_have_none(admin):
     team = admin.ask("/team/new", {"members_with_roles": [{"role": "user", "user_id": "eve"}]})
-    changed = {"team_id": team["team_id"], "team_member_budget": 3}
+    changed = {"team_id": team["team_id"], "team_member_budget": 3, "team_member_rpm_limit": 4}
     admin.ask("/team/update", changed)
     told = admin.ask("/team/info", team_id=team["team_id"])["team_memberships"]
     assert told[0]["litellm_budget_table"]["max_budget"] == 3.0
@@ -228,7 +228,8 @@ def test_a_budget_for_members_reaches_those_who_have_none(admin):
     admin.ask("/team/member_update", raised)
     told = admin.ask("/team/info", team_id=team["team_id"])
     assert told["team_info"]["team_member_budget_table"]["max_budget"] == 3.0
-    assert told["team_memberships"][0]["litellm_budget_table"]["max_budget"] == 9.0
+    own = told["team_memberships"][0]["litellm_budget_table"]
+    assert (own["max_budget"], own["rpm_limit"]) == (9.0, 4)
 
 
 def test_teams_are_listed_by_pages_and_filters(admin):

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from ...errors import InvalidRequest
 from ...store import tables
 from .budgets import FIELDS, given, reset_of
-from .records import Row, Values
+from .records import BUDGET, Row, Values, find
 
 _c = tables.team_members.c
 
@@ -56,6 +56,9 @@ async def change_member(
     )
     held = None if shared else member["budget_id"]
     asked = {name: value for name, value in limits.items() if name in FIELDS}
+    if shared and asked:
+        common = await find(connection, BUDGET, member["budget_id"]) or {}
+        asked = {**{name: common[name] for name in FIELDS if name in common}, **asked}
     budget_id, changed = await given(connection, asked, held, by)
     values: dict[str, Any] = {}
     if changed:
