@@ -184,7 +184,8 @@ async def test_a_stream_that_holds_what_is_no_row_is_emptied_all_the_same(
 ) -> None:
     async with database_at("", tmp_path) as database:
         stream = Old(redis.url)
-        await stream.add([b"[]", b"no row", row(1).encoded()])
+        odd = row(2, tags=(["a", "list"],)).encoded()
+        await stream.add([b"[]", b"no row", odd, row(1).encoded()])
         ledger = ledger_of(database, tmp_path, stream=stream)
         assert isinstance(ledger._recovery, Recovery)
         await ledger._recovery.run()

@@ -138,3 +138,8 @@ def test_what_a_killed_process_recorded_is_found_and_what_a_living_one_did_is_le
     assert recorded[: told[-1] + 1] == list(range(told[-1] + 1))
     remove(path, file)
     assert not list(tmp_path.iterdir())
+
+
+async def test_a_folder_that_is_none_holds_nothing_of_dead_processes(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert list(orphans(tmp_path / "nothing")) == list(orphans(tmp_path / "file")) == []

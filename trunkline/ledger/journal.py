@@ -241,7 +241,11 @@ def remove(path: Path, file: BinaryIO) -> None:
 
 def orphans(folder: Path) -> Iterator[tuple[Path, BinaryIO]]:
     """The files of processes that live no more, each locked and open for reading."""
-    for path in sorted(folder.glob(f"*{SUFFIX}")):
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.endswith(SUFFIX))
+    except OSError:  # no folder, no files
+        return
+    for path in map(folder.joinpath, names):
         try:
             file = path.open("rb")
         except OSError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Iterable
+from contextlib import ExitStack
 from itertools import islice
 from typing import BinaryIO
 
@@ -37,13 +38,13 @@ class Recovery:
     async def files(self) -> None:
         """Brings what rests in journals: those of dead processes, and this one's."""
         async with self._turn:
-            for path, file in await asyncio.to_thread(list, orphans(self._journal.folder)):
-                try:
+            with ExitStack() as stack:
+                found = await asyncio.to_thread(list, orphans(self._journal.folder))
+                for _, file in found:
+                    stack.callback(file.close)
+                for path, file in found:
                     await self._replay(file)
-                except BaseException:
-                    file.close()
-                    raise
-                await asyncio.to_thread(remove, path, file)
+                    await asyncio.to_thread(remove, path, file)
         await self.rest()
 
     def tidy(self) -> None:

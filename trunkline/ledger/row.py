@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, fields
 from operator import attrgetter
 from typing import Any
@@ -87,12 +88,29 @@ class SpendRow:
         row = dict(zip(FIELDS, values, strict=False))
         row["tags"] = tuple(row["tags"])
         row["shared"] = tuple((counter, period) for counter, period in row.get("shared", ()))
+        if not all(_KINDS[name](row[name]) for name in row):
+            raise ValueError("not a row of the ledger")
         return cls(**row)
 
 
 FIELDS = tuple(field.name for field in fields(SpendRow))
 _REQUIRED = sum(field.default is MISSING for field in fields(SpendRow))
 _values = attrgetter(*FIELDS)
+
+
+_CHECKS: Mapping[str, Callable[[Any], bool]] = {
+    "str": lambda value: type(value) is str,
+    "bool": lambda value: type(value) is bool,
+    "float": lambda value: type(value) in (int, float),
+    "float | None": lambda value: value is None or type(value) in (int, float),
+    "int | None": lambda value: value is None or type(value) is int,
+    "tuple[str, ...]": lambda value: all(type(each) is str for each in value),
+    "tuple[tuple[str, int], ...]": lambda value: all(
+        type(counter) is str and type(period) is int for counter, period in value
+    ),
+}
+_KINDS = {field.name: _CHECKS[str(field.type)] for field in fields(SpendRow)}
+"""Whether a value may be a field's."""
 
 
 def _clean(value: Any) -> Any:

@@ -22,7 +22,8 @@ async def repeat(
 ) -> None:
     """Does the work, pauses, and so on until it is cancelled.
 
-    After a failure, which is logged, it pauses twice as long each time, up to LONGEST.
+    After a failure, which is logged, it pauses a second at most, and twice as long each time, up to
+    the usual pause or LONGEST.
     """
     failures = 0
     while True:
@@ -41,6 +42,7 @@ async def repeat(
                 log.info("%s goes on", name, extra={"failures": failures})
             failures = 0
         if failures:
-            await asyncio.sleep(min(seconds * 2.0 ** min(failures - 1, 16), max(seconds, LONGEST)))
+            wait = min(seconds, 1.0) * 2.0 ** min(failures - 1, 16)
+            await asyncio.sleep(min(wait, max(seconds, LONGEST)))
         else:
             await pause(seconds)
