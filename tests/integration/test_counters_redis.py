@@ -269,7 +269,7 @@ async def test_a_connection_that_breaks_while_calls_wait_counts_none_of_them_twi
         async def cut() -> None:
             while not stop.is_set():
                 await asyncio.to_thread(server.client.client_kill_filter, _type="normal")
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.15)
 
         async def calls() -> int:
             done = 0
@@ -352,6 +352,25 @@ async def test_where_it_is_so_configured_nothing_passes_without_redis(server: Re
 
         await eventually(passes)
         assert one.told.up is True
+
+
+async def test_what_redis_admitted_unheard_is_not_held_when_it_is_back(
+    server: RedisServer,
+) -> None:
+    async with process(server.url, deny=True) as one:
+        place = Hold("key:k:parallel", Kind.PARALLEL, 5, 1)
+        call = await admitted(one.counters, place)
+        assert server._process is not None
+        os.kill(server._process.pid, signal.SIGSTOP)
+        outcomes = await asyncio.gather(
+            *(admit(one.counters, place) for _ in range(3)), return_exceptions=True
+        )
+        assert all(isinstance(each, CountersUnavailable) for each in outcomes)
+        os.kill(server._process.pid, signal.SIGCONT)
+        await eventually(lambda: one.told.up is True)
+        assert server.client.hgetall(keys.HELD) == {b"{trunkline}:p:key:k:parallel": b"1"}
+        await one.counters.settle(call, tokens=0, cost=0)
+        assert server.client.hgetall(keys.HELD) == {}
 
 
 async def test_a_gateway_that_starts_without_redis_comes_to_it_later(server: RedisServer) -> None:

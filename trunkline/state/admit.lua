@@ -85,7 +85,8 @@ local function begin(key, spent, period, given)
 end
 
 local before = ARGV[3] == '1' and call('HGET', calls, ARGV[1])
-before = before and string.sub(before, 1, 1) ~= 'x' and cmsgpack.unpack(before)
+local state = before and string.sub(before, 1, 1)
+before = before and state ~= 'x' and state ~= 's' and cmsgpack.unpack(before)
 
 local last = #KEYS
 local holding = last > 3 and call('HMGET', held, unpack(KEYS, 4)) or nil

@@ -18,7 +18,7 @@ import contextlib
 import logging
 import time
 from collections.abc import Awaitable, Callable, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 from .contract import Admitted, CountersUnavailable, Hold, Kind, Outcome, Stream
 from .memory import MemoryCounters
@@ -79,6 +79,8 @@ class SharedCounters:
         # Calls that Redis admitted and that were settled without it, with their tokens.
         self._owed: dict[str, tuple[Admitted, int]] = {}
         self._touched: set[str] = set()
+        # Calls of which it isn't known whether Redis has admitted them.
+        self._doubtful: dict[str, tuple[Hold, ...]] = {}
         self._beating: asyncio.Task[None] | None = None
         self._recovering: asyncio.Task[None] | None = None
 
@@ -96,6 +98,8 @@ class SharedCounters:
                 if isinstance(outcome, Admitted):
                     self._learn(outcome)
                 return outcome
+            self._doubtful[call_id] = tuple(holds)
+            _bound(self._doubtful)
         if self._deny:
             raise CountersUnavailable(self._reason)
         return await self._shares.admit(call_id, holds)
@@ -106,17 +110,23 @@ class SharedCounters:
         if self._gate is not None:
             await self._gate.wait()
         local = self._shares.has(admitted.call_id)
+        # Whether Redis may have something of it that doesn't end by itself.
+        there = not local or admitted.call_id in self._doubtful
         if local:
             await self._shares.settle(admitted, tokens=tokens, cost=cost)
         if self._reason is None:
             how = ADMITTED_ELSEWHERE if local else AS_USUAL
             try:
-                return await self._redis.settle(
+                added = await self._redis.settle(
                     admitted, tokens=tokens, cost=cost, row=row, how=how
                 )
             except CountersUnavailable as error:
+                there = True
                 await self._fall(error)
-        self._owe(admitted, 0 if local else tokens, told=local)
+            else:
+                self._doubtful.pop(admitted.call_id, None)
+                return added
+        self._owe(admitted, tokens, there=there)
         return None
 
     async def forget(self, counters: Sequence[str]) -> None:
@@ -201,15 +211,14 @@ class SharedCounters:
         self._recovering = asyncio.create_task(self._recover(), name="counters: back to Redis")
         await self._shares.begin(self._processes, self._left)
 
-    def _owe(self, admitted: Admitted, tokens: int, *, told: bool) -> None:
+    def _owe(self, admitted: Admitted, tokens: int, *, there: bool) -> None:
+        """Remembers what Redis has to be told. there: whether it may hold something of the call."""
         budgets = (hold.counter for hold in admitted.holds if hold.kind is Kind.BUDGET)
         self._touched.update(budgets)
-        if told:
-            return
-        self._owed[admitted.call_id] = (admitted, tokens)
-        if len(self._owed) > MOST_OWED:
-            # What it holds ends by itself when Redis hears nothing of the process.
-            del self._owed[next(iter(self._owed))]
+        if there:
+            self._doubtful.pop(admitted.call_id, None)
+            self._owed[admitted.call_id] = (admitted, tokens)
+            _bound(self._owed)
 
     async def _recover(self) -> None:
         pause = FIRST_PAUSE
@@ -259,5 +268,16 @@ class SharedCounters:
             rows += [row for row in await asyncio.gather(*telling) if row]
             for call, _ in some:
                 self._owed.pop(call.call_id, None)
+        for call_id, holds in tuple(self._doubtful.items()):
+            # One that goes on ends there when it is settled.
+            if not self._shares.has(call_id):
+                await self._redis.undo(call_id, holds)
+                del self._doubtful[call_id]
         # Settled after all, only that the answer was lost: the database has these rows by now.
         await self._stream.delete(rows)
+
+
+def _bound(calls: dict[str, Any]) -> None:
+    """Drops the oldest where there are too many: what it holds stays held as long as we live."""
+    if len(calls) > MOST_OWED:
+        del calls[next(iter(calls))]

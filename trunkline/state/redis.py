@@ -79,7 +79,7 @@ class RedisCounters:
             return await self._admit(call_id, holds)
         except asyncio.CancelledError:
             # Redis may have admitted it.
-            task = asyncio.create_task(self._undo(call_id, holds))
+            task = asyncio.create_task(self._left_alone(call_id, holds))
             self._undoing.add(task)
             task.add_done_callback(self._undoing.discard)
             raise
@@ -101,10 +101,9 @@ class RedisCounters:
                 words += (hold.period, "" if hold.spent is None else hold.spent)
         try:
             reply = await scripts.ADMIT.run(self._link, named, words)
-        except LinkLost as error:
-            if again:
-                raise CountersUnavailable(str(error)) from None
-            return await self._admit(call_id, holds, "1")
+        except LinkLost:
+            words[2] = "1"
+            reply = await self._run(scripts.ADMIT, named, words)
         except LinkDown as error:
             raise CountersUnavailable(str(error)) from None
         if reply[0] == b"a":
@@ -115,12 +114,18 @@ class RedisCounters:
         _, index, left, wait = reply
         return Refused(index, left, None if wait < 0 else wait / 1000)
 
-    async def _undo(self, call_id: str, holds: Sequence[Hold]) -> None:
-        """Ends a call of which nobody waits for the outcome."""
+    async def undo(self, call_id: str, holds: Sequence[Hold]) -> None:
+        """Ends a call that may have been admitted, only that the answer was lost.
+
+        Raises CountersUnavailable.
+        """
+        outcome = await self._admit(call_id, holds, "1")
+        if isinstance(outcome, Admitted):
+            await self.settle(outcome, tokens=0, cost=0)
+
+    async def _left_alone(self, call_id: str, holds: Sequence[Hold]) -> None:
         with contextlib.suppress(CountersUnavailable):
-            outcome = await self._admit(call_id, holds, "1")
-            if isinstance(outcome, Admitted):
-                await self.settle(outcome, tokens=0, cost=0)
+            await self.undo(call_id, holds)
 
     async def settle(
         self,
@@ -211,7 +216,7 @@ class RedisCounters:
 
     async def _run(self, script: scripts.Script, named: Sequence[str], words: Any) -> Any:
         try:
-            return await script.run_twice(self._link, named, words)
+            return await script.run_again(self._link, named, words)
         except LinkDown as error:
             raise CountersUnavailable(str(error)) from None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,6 +14,9 @@ import hiredis
 from .link import Link, LinkLost, refused
 
 Word = str | bytes | int | float
+
+TRIES = 3
+"""Connections that may break under what is asked, one after the other."""
 
 _UNKNOWN = "NOSCRIPT"
 
@@ -36,12 +40,12 @@ class Script:
             return await link.ask("EVAL", self.text, len(keys), *keys, *words)
         return reply
 
-    async def run_twice(self, link: Link, keys: Sequence[str], words: Sequence[Word]) -> Any:
-        """The same for a script that may run twice: again on a new connection if one broke."""
-        try:
-            return await self.run(link, keys, words)
-        except LinkLost:
-            return await self.run(link, keys, words)
+    async def run_again(self, link: Link, keys: Sequence[str], words: Sequence[Word]) -> Any:
+        """The same for a script that may run again: on a new connection where one broke."""
+        for _ in range(TRIES - 1):
+            with contextlib.suppress(LinkLost):
+                return await self.run(link, keys, words)
+        return await self.run(link, keys, words)
 
 
 def _script(name: str) -> Script:

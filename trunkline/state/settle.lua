@@ -20,6 +20,9 @@ if state == 's' then return string.sub(entry, 2) end
 if not entry and how == 'e' then return '' end
 -- Without an entry the server has lost what it counted: it counts the call now.
 local lost = not entry
+-- What was admitted elsewhere may have been admitted here as well, only that the answer was lost:
+-- perhaps with other amounts.
+local own = entry and how ~= '' and cmsgpack.unpack(state == 'x' and string.sub(entry, 2) or entry)
 
 local now
 local function count(key, more)
@@ -60,6 +63,7 @@ end
 local budgets, fields, taken
 for i = 1, #KEYS - 4 do
   local kind, amount, key = ARGV[8 + 2 * i], ARGV[9 + 2 * i], KEYS[4 + i]
+  if own then amount = own[1 + 3 * i] end
   if kind == 'r' then
     if lost then count(key, tonumber(amount)) end
   else

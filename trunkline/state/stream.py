@@ -44,6 +44,6 @@ class RedisStream:
 
     async def _run(self, script: scripts.Script, named: Sequence[str], words: Any) -> Any:
         try:
-            return await script.run_twice(self._link, named, words)
+            return await script.run_again(self._link, named, words)
         except LinkDown as error:
             raise CountersUnavailable(str(error)) from None
