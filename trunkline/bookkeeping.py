@@ -16,6 +16,7 @@ from .access.scopes import Level
 from .access.secrets import Secrets
 from .charging.charges import Charges
 from .charging.estimate import Estimator
+from .charging.standing import Standing
 from .ledger.book import PriceBook
 from .ledger.ledger import Ledger
 from .ledger.upkeep import Upkeep
@@ -105,6 +106,7 @@ class Books:
             Estimator(prices_of, snapshot.facts_of, self._general.default_output_tokens),
             prices_of,
             self._metrics,
+            Standing(snapshot.settings),
             streams=self._streams,
             budget_status=self._general.budget_exceeded_status,
         )

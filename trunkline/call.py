@@ -345,7 +345,7 @@ class Call:
         `providers/affinity.py`); empty for any.
     cost_weight: what the client asks a learned strategy to weigh costs with (see
         `routing/heads/head.py`); None for the configured weight.
-    caller: who calls, by the name that `access.identity.Principal` gives.
+    caller: with whom its answers may be shared.
     caching: what the client asks of the cache of answers.
     cache_key: under which its answer is kept, or would be; empty where it isn't.
     cached: how the answer came: "hit", or "shared" with a call that was under way; else empty.

@@ -228,7 +228,8 @@ async def _ask_group(
     if serving.charges is None or call.payer is None:
         return await _tried(serving, attempt, call, candidates)
     candidates = serving.charges.candidates(call, group, candidates)
-    charge = call.charge = await serving.charges.admit(call, candidates)
+    charge, candidates = await serving.charges.admit(call, candidates)
+    call.charge = charge
     try:
         answer = await _tried(serving, attempt, call, candidates)
     except GatewayError:

@@ -59,8 +59,6 @@ EXPECTED = {
         (
             "guardrails",
             "mcp_servers",
-            "litellm_settings.max_budget",
-            "litellm_settings.budget_duration",
             "litellm_settings.default_internal_user_params",
             "litellm_settings.upperbound_key_generate_params",
             "litellm_settings.guardrails",

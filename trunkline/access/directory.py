@@ -18,7 +18,7 @@ from ..errors import AuthenticationFailed, PermissionDenied
 from ..state.contract import Bus
 from ..store.database import Database, StoreUnavailable
 from .identity import Principal
-from .lookup import Found, Shared, find_key, find_shared
+from .lookup import Found, Shared, find_key, find_shared, find_spent
 from .scopes import Level, Scope
 from .secrets import Secrets
 
@@ -146,6 +146,7 @@ class Directory:
         seconds: float,
         grace: float,
     ) -> None:
+        self._database = database
         self._secrets = secrets
         self._keys = Remembered(
             lambda token: find_key(database, token),
@@ -184,6 +185,10 @@ class Directory:
     async def reread_shared(self, scope: Scope) -> Scope | None:
         """The same limits as the database has them now."""
         return _open(await self._shared.read(scope.name))
+
+    async def spent(self, name: str, period: int) -> int:
+        """See `lookup.find_spent`."""
+        return await find_spent(self._database, name, period)
 
     def _hear(self, message: str) -> None:
         """What changed: `level:id`; empty where that isn't known."""

@@ -67,6 +67,22 @@ async def find_shared(database: Database, name: str) -> Shared:
     return Shared(scope if _limits_anything(scope) else None, bool(own.get("blocked")))
 
 
+async def find_spent(database: Database, name: str, period: int) -> int:
+    """Nano-dollars that were spent of a budget for which no row stands, in one of its periods.
+
+    name: its counter's, without what tells that it is a budget. Raises StoreUnavailable.
+    """
+    async with database.reading() as connection:
+        found = await connection.execute(_SHARED, {"counter": name, "period": period})
+        return int(found.scalar() or 0)
+
+
+_SHARED = select(tables.shared_spend.c.spend).where(
+    tables.shared_spend.c.counter == bindparam("counter"),
+    tables.shared_spend.c.period == bindparam("period"),
+)
+
+
 def _joined(first: FromClause, *others: tuple[FromClause, Any]) -> Select[Any]:
     """All columns of several tables; each is called by its table's name here and its own."""
     sources, joined = [first], first

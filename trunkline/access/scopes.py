@@ -40,7 +40,7 @@ class Budget:
     resets: int = 0
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Scope:
     """One that a call is charged to.
 
@@ -48,6 +48,7 @@ class Scope:
     rpm, tpm: requests and tokens a minute. parallel: calls at once. soft_budget: nano-dollars from
     which on a warning is told.
     model_rpm, model_tpm, model_budgets: the same by model group.
+    default: whether the limits are those of all that have none of their own.
     """
 
     level: Level
@@ -60,6 +61,7 @@ class Scope:
     model_rpm: Mapping[str, int] = field(default_factory=dict)
     model_tpm: Mapping[str, int] = field(default_factory=dict)
     model_budgets: Mapping[str, Budget] = field(default_factory=dict)
+    default: bool = False
 
     @property
     def name(self) -> str:

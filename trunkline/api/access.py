@@ -26,10 +26,18 @@ def template(request: Request) -> str:
     return path
 
 
+def caller_of(request: Request) -> Principal:
+    """Who asks an endpoint that `required` guards."""
+    caller: Principal = request.state.caller
+    return caller
+
+
 def required(gateway: Gateway) -> Callable[[Request], Awaitable[Principal]]:
     """A dependency that lets only callers with a valid key through."""
 
     async def check(request: Request) -> Principal:
-        return await gateway.authenticate(credential(request.headers), template(request))
+        caller = await gateway.authenticate(credential(request.headers), template(request))
+        request.state.caller = caller
+        return caller
 
     return check

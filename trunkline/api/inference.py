@@ -28,7 +28,7 @@ from .http import (
     send_chunks,
 )
 from .multipart import NO_FORM, is_form, read_form
-from .payers import charge_to
+from .payers import charge_to, tenant
 from .requests import read_call
 
 log = logging.getLogger("trunkline.api")
@@ -69,6 +69,9 @@ class Inference:
                 call_id, started, operation, path, scope["query_string"], headers, body, form
             )
             charge_to(call, caller, scope)
+            answers = self._gateway.serving.answers
+            if answers is not None:
+                call.caller = tenant(caller, answers.scope)
             await self._answer(call, receive, send)
         except ClientGone:
             log.info("client closed the connection", extra={"call_id": call_id})

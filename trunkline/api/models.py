@@ -7,11 +7,13 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request
 
+from ..access.identity import Principal
 from ..call import Deployment
+from ..charging.allowed import is_allowed
 from ..errors import InvalidRequest, NotFound
 from ..gateway import Gateway
 from ..live.snapshot import Snapshot
-from .access import required
+from .access import caller_of, required
 from .described import described
 from .model_groups import group_info, limits
 
@@ -28,7 +30,7 @@ def router(gateway: Gateway) -> APIRouter:
     @routes.get("/models", summary="List the models that the caller may use")
     async def models(request: Request) -> dict[str, Any]:
         snapshot = gateway.serving.snapshot
-        names = snapshot.model_names()
+        names = tuple(_shown(caller_of(request), snapshot))
         if "anthropic-version" in request.headers:
             return _anthropic_list(names)
         return {"object": "list", "data": [_model(name, snapshot) for name in names]}
@@ -37,7 +39,8 @@ def router(gateway: Gateway) -> APIRouter:
     @routes.get("/models/{model:path}", summary="Describe a model that the caller may use")
     async def model(model: str, request: Request) -> dict[str, Any]:
         snapshot = gateway.serving.snapshot
-        if not snapshot.resolve(model):
+        found = snapshot.resolve(model)
+        if not (found and is_allowed(caller_of(request), model, found)):
             raise NotFound(
                 f"The model '{model}' does not exist or you do not have access to it.",
                 param="model",
@@ -49,8 +52,8 @@ def router(gateway: Gateway) -> APIRouter:
 
     @routes.get("/model/info", summary="Describe the deployments")
     @routes.get("/v1/model/info", summary="Describe the deployments")
-    async def model_info(litellm_model_id: str | None = None) -> dict[str, Any]:
-        entries = _described(gateway.serving.snapshot)
+    async def model_info(request: Request, litellm_model_id: str | None = None) -> dict[str, Any]:
+        entries = _described(gateway.serving.snapshot, caller_of(request))
         if litellm_model_id is None:
             return {"data": list(entries)}
         found = [entry for entry in entries if entry["model_info"]["id"] == litellm_model_id]
@@ -62,6 +65,7 @@ def router(gateway: Gateway) -> APIRouter:
 
     @routes.get("/v2/model/info", summary="Describe the deployments, page by page")
     async def model_info_pages(
+        request: Request,
         page: Annotated[int, Query(ge=1)] = 1,
         size: Annotated[int, Query(ge=1, le=1000)] = 50,
         model: str | None = None,
@@ -70,7 +74,7 @@ def router(gateway: Gateway) -> APIRouter:
     ) -> dict[str, Any]:
         found = [
             entry
-            for entry in _described(gateway.serving.snapshot)
+            for entry in _described(gateway.serving.snapshot, caller_of(request))
             if (model is None or entry["model_name"] == model)
             and (modelId is None or entry["model_info"]["id"] == modelId)
             and search.lower() in entry["model_name"].lower()
@@ -84,25 +88,34 @@ def router(gateway: Gateway) -> APIRouter:
         }
 
     @routes.get("/model_group/info", summary="Describe the model groups")
-    async def model_group_info(model_group: str | None = None) -> dict[str, Any]:
-        snapshot = gateway.serving.snapshot
-        names = snapshot.model_names()
+    async def model_group_info(request: Request, model_group: str | None = None) -> dict[str, Any]:
+        snapshot, caller = gateway.serving.snapshot, caller_of(request)
+        names = list(_shown(caller, snapshot))
         if model_group is not None:
-            names = (model_group,) if snapshot.resolve(model_group) else ()
+            found = snapshot.resolve(model_group)
+            names = [model_group] if found and is_allowed(caller, model_group, found) else []
         return {"data": [group_info(name, snapshot) for name in names]}
 
     return routes
 
 
-def _described(snapshot: Snapshot) -> Iterator[dict[str, Any]]:
-    """Every deployment, under each name that is listed for it; the unlisted under their group."""
-    seen: set[str] = set()
+def _shown(caller: Principal, snapshot: Snapshot) -> Iterator[str]:
+    """The names that are listed, of the models that the caller may call."""
     for name in snapshot.model_names():
+        if not caller.models or is_allowed(caller, name, snapshot.resolve(name)):
+            yield name
+
+
+def _described(snapshot: Snapshot, caller: Principal) -> Iterator[dict[str, Any]]:
+    """Every deployment that the caller may call, under each name that is listed for it; the
+    unlisted under their group."""
+    seen: set[str] = set()
+    for name in _shown(caller, snapshot):
         for deployment in snapshot.resolve(name):
             seen.add(deployment.id)
             yield described(deployment, name, snapshot)
     for deployment in snapshot.deployments:
-        if deployment.id not in seen:
+        if deployment.id not in seen and is_allowed(caller, deployment.group, (deployment,)):
             yield described(deployment, deployment.group, snapshot)
 
 

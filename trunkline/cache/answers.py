@@ -76,6 +76,7 @@ class Answers:
     ) -> None:
         self.store = store
         self.namespace = params.namespace
+        self.scope = params.scope
         self._metrics = metrics
         self._specific = specific
         self._only_wanted = params.mode == "default_off"

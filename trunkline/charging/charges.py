@@ -18,7 +18,7 @@ from typing import Any, Protocol
 
 from ..access.directory import Directory
 from ..access.money import dollars
-from ..access.scopes import Scope
+from ..access.scopes import Level, Scope
 from ..call import Call, Deployment, Headers, Wire
 from ..errors import BudgetExceeded, GatewayError, LimitExceeded, LimitsUnavailable
 from ..ledger.prices import Prices
@@ -36,15 +36,18 @@ from ..store.database import StoreUnavailable
 from ..telemetry.metrics import Metrics
 from .allowed import Resolve, check_models, narrowed
 from .estimate import Estimate, Estimator
-from .limits import Limit, limits_of, spent
+from .limits import Limit, limits_of, spender, spent
 from .payer import Payer
 from .rows import row_of
 from .spoken import fill_usage, text_size
+from .standing import Standing
 
 log = logging.getLogger("trunkline.charging")
 
 REMEMBERED = 10_000
 """Limits of callers and models, and narrowed candidates, that are kept."""
+LONGEST_ID = 200
+"""Characters of a customer's name that tell customers apart who have no row."""
 ASKED_AGAIN = 3
 """Times that a budget's counter may be gone before the call is refused."""
 
@@ -76,6 +79,7 @@ class Charges:
         estimator: Estimator,
         prices_of: Callable[[Deployment], Prices | None],
         metrics: Metrics,
+        standing: Standing,
         *,
         streams: bool = False,
         budget_status: int = 400,
@@ -89,10 +93,12 @@ class Charges:
         self.streams = streams
         self._directory = directory
         self.estimator = estimator
+        self._standing = standing
         self._budget_status = budget_status
         self._limits = lru_cache(maxsize=REMEMBERED)(
-            lambda caller, model: limits_of(caller.scopes, model)
+            lambda caller, model: limits_of((*standing.whole, *caller.scopes), model)
         )
+        self._scopes = lru_cache(maxsize=REMEMBERED)(standing.scopes_of_all)
         self._narrowed = lru_cache(maxsize=REMEMBERED)(narrowed)
         self._settling: set[asyncio.Future[None]] = set()
 
@@ -118,9 +124,19 @@ class Charges:
             payer.extra = await self._extra(self._directory, payer)
 
     async def _extra(self, directory: Directory, payer: Payer) -> tuple[Scope, ...]:
-        found = [await directory.customer(payer.customer)] if payer.customer else []
+        found = []
+        if payer.customer:
+            own = await directory.customer(payer.customer)
+            found.append(own or self._customer(payer.customer))
         found += [await directory.tag(tag) for tag in payer.tags]
         return tuple(scope for scope in found if scope is not None)
+
+    def _customer(self, customer: str) -> Scope | None:
+        """The limits of a customer who has none."""
+        budget = self._standing.customer
+        if budget is None:
+            return None
+        return Scope(Level.CUSTOMER, customer[:LONGEST_ID], budget=budget, default=True)
 
     def candidates(
         self, call: Call, group: str, candidates: Sequence[Deployment]
@@ -131,23 +147,64 @@ class Charges:
 
     # Admitting
 
-    async def admit(self, call: Call, candidates: Sequence[Deployment]) -> Charge:
+    async def admit(
+        self, call: Call, candidates: Sequence[Deployment]
+    ) -> tuple[Charge, Sequence[Deployment]]:
         """Takes what the call may cost at most of every limit above it, or of none.
 
-        Raises LimitExceeded, BudgetExceeded; CountersUnavailable.
+        Gives the candidates too that it may go to: without those whose own budgets, or whose
+        providers', don't cover it.
+
+        Raises LimitExceeded, BudgetExceeded; LimitsUnavailable.
         """
         payer: Payer = call.payer
         limits = self._limits(payer.caller, call.group)
         if payer.extra:
             limits += limits_of(payer.extra, call.group)
         identity = f"{call.id}~{call.fallbacks}" if call.fallbacks else call.id
-        if not limits:
-            return Charge(self, call, Admitted(identity, (), (), (), 0), ())
+        candidates = candidates if type(candidates) is tuple else tuple(candidates)
+        standing = self._scopes(candidates)
+        if not (limits or standing):
+            return Charge(self, call, Admitted(identity, (), (), (), 0), ()), candidates
         estimate = self.estimator.estimate(call, candidates)
         admitted, limits = await self._admitted(identity, payer, limits, estimate)
+        charge = Charge(self, call, admitted, limits)
+        if standing:
+            try:
+                candidates = await self._covered(charge, payer, candidates, standing, estimate)
+            except BaseException:
+                await charge.release()
+                raise
         payer.counted = True
         call.limits = _told(admitted)
-        return Charge(self, call, admitted, limits)
+        return charge, candidates
+
+    async def _covered(
+        self,
+        charge: Charge,
+        payer: Payer,
+        candidates: Sequence[Deployment],
+        standing: Sequence[Scope],
+        estimate: Estimate,
+    ) -> Sequence[Deployment]:
+        """The candidates whose own budgets, and whose providers', cover the call.
+
+        Raises BudgetExceeded where there are none.
+        """
+        refusals: dict[Scope, LimitExceeded] = {}
+        for scope in standing:
+            identity = f"{charge.call_id}~{scope.name}"
+            try:
+                part = await self._admitted(identity, payer, limits_of((scope,), ""), estimate)
+            except LimitExceeded as refusal:
+                refusals[scope] = refusal
+            else:
+                charge.add(scope, *part)
+        scopes_of = self._standing.scopes_of
+        left = tuple(each for each in candidates if refusals.keys().isdisjoint(scopes_of(each)))
+        if not left:
+            raise next(iter(refusals.values()))
+        return left
 
     async def _admitted(
         self, identity: str, payer: Payer, limits: Sequence[Limit], estimate: Estimate
@@ -176,8 +233,20 @@ class Charges:
         for index in missing.indexes:
             limit, hold = limits[index], holds[index]
             assert limit.budget is not None
-            budget = known.get(limit.counter, limit.budget)
-            holds[index] = replace(hold, spent=spent(budget, hold.period))
+            if limit.shared:
+                amount = await self._sum(limit, hold.period)
+            else:
+                amount = spent(known.get(limit.counter, limit.budget), hold.period)
+            holds[index] = replace(hold, spent=amount)
+
+    async def _sum(self, limit: Limit, period: int) -> int:
+        if self._directory is None:
+            return 0
+        try:
+            return await self._directory.spent(spender(limit.counter), period)
+        except StoreUnavailable:
+            log.warning("a budget begins with nothing spent: the database is away")
+            return 0
 
     async def _read_again(self, payer: Payer) -> Mapping[str, Any]:
         """All budgets of a call by their counters, as the database has them; else as known."""
@@ -214,6 +283,10 @@ class Charges:
             headers=_headers(limit.kind, limit.maximum, refused.left),
         )
 
+    def standing_of(self, deployment: Deployment) -> tuple[Scope, ...]:
+        """The limits that a deployment has by the configuration, with its provider's."""
+        return self._standing.scopes_of(deployment)
+
     # Settling
 
     def settled(self, settling: Any) -> asyncio.Future[None]:
@@ -241,7 +314,7 @@ class Charges:
 class Charge:
     """What an admitted call holds until it is settled, which it is exactly once."""
 
-    __slots__ = ("_admitted", "_call", "_charges", "_done", "_limits")
+    __slots__ = ("_admitted", "_call", "_charges", "_done", "_limits", "_parts")
 
     def __init__(
         self, charges: Charges, call: Call, admitted: Admitted, limits: tuple[Limit, ...]
@@ -250,15 +323,26 @@ class Charge:
         self._call = call
         self._admitted = admitted
         self._limits = limits
+        self._parts: list[tuple[Scope, Admitted, tuple[Limit, ...]]] = []
         self._done = False
+
+    @property
+    def call_id(self) -> str:
+        """Under which the counters know it."""
+        return self._admitted.call_id
+
+    def add(self, scope: Scope, admitted: Admitted, limits: tuple[Limit, ...]) -> None:
+        """What is held of a deployment's or a provider's budget, until it is known who answers."""
+        self._parts.append((scope, admitted, limits))
 
     async def release(self) -> None:
         """Gives back what a call holds that failed; its request stays counted."""
         if not self._done:
             self._done = True
-            if self._admitted.holds:
+            if self._admitted.holds or self._parts:
+                parts = [part for _, part, _ in self._parts]
                 counters = self._charges.counters
-                await self._charges.settled(_ended(counters, self._admitted))
+                await self._charges.settled(_ended(counters, [self._admitted, *parts]))
 
     async def settle(self, error: BaseException | None = None) -> None:
         """Accounts for what the call took, and records it. error: what ended it early."""
@@ -290,6 +374,9 @@ class Charge:
             cost=row.cost or 0,
             row=row.encoded() if charges.streams else None,
         )
+        for scope, part, _ in self._parts:
+            cost = (row.cost or 0) if scope in self._answering() else 0
+            await charges.counters.settle(part, tokens=0, cost=cost)
         await charges.ledger.record(row, place)
 
     def _cost(self) -> int | None:
@@ -299,13 +386,16 @@ class Charge:
 
     def _shared(self) -> tuple[tuple[str, int], ...]:
         """The counters of budgets that no row of the database stands for, with their periods."""
-        if not self._limits:
-            return ()
-        return tuple(
-            (hold.counter.removesuffix(":budget"), hold.period)
-            for limit, hold in zip(self._limits, self._admitted.holds, strict=True)
-            if hold.kind is Kind.BUDGET and ":model:" in limit.counter
-        )
+        held = list(zip(self._limits, self._admitted.holds, strict=True))
+        for scope, part, limits in self._parts:
+            if scope in self._answering():
+                held += zip(limits, part.holds, strict=True)
+        return tuple((spender(hold.counter), hold.period) for limit, hold in held if limit.shared)
+
+    def _answering(self) -> tuple[Scope, ...]:
+        """The scopes of the deployment that answered, or was asked last."""
+        attempts = self._call.attempts
+        return self._charges.standing_of(attempts[-1].deployment) if attempts else ()
 
     async def until_told(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The chunks of a stream, settled before the last of them leaves, however it ends."""
@@ -332,8 +422,9 @@ class Charge:
                 await close()
 
 
-async def _ended(counters: Counters, admitted: Admitted) -> None:
-    await counters.settle(admitted, tokens=0, cost=0)
+async def _ended(counters: Counters, parts: Sequence[Admitted]) -> None:
+    for admitted in parts:
+        await counters.settle(admitted, tokens=0, cost=0)
 
 
 _ENDED_WELL = ("success", "")

@@ -18,6 +18,7 @@ class Limit:
 
     counter: see `state.contract.Hold`. of: the name of the scope, as errors tell it.
     budget: of one of money; None for others, whose `maximum` counts.
+    shared: whether no row of the database stands for who spent it, only a sum.
     """
 
     counter: str
@@ -25,6 +26,7 @@ class Limit:
     of: str
     maximum: int
     budget: Budget | None = None
+    shared: bool = False
 
     def hold(self, estimate: Estimate, now: float, *, first: bool) -> Hold | None:
         """What a call takes of it; None for nothing.
@@ -51,6 +53,11 @@ def period_of(budget: Budget, now: float) -> int:
     return int(following(budget.duration, budget.resets, moment).timestamp())
 
 
+def spender(counter: str) -> str:
+    """Whose budget a counter counts, as the ledger names it."""
+    return counter.removesuffix(":budget")
+
+
 def spent(budget: Budget, period: int) -> int:
     """What was spent of it in a period, as the database knew it."""
     return budget.spent if period == budget.resets or not budget.resets else 0
@@ -73,13 +80,17 @@ def _limits_of(scope: Scope, model: str) -> Iterator[Limit]:
     ):
         if maximum is not None:
             yield Limit(f"{prefix}:{kind}", kind, whose, maximum)
-    for prefix, whose, budget in (
-        (name, told, scope.budget),
-        (here, f"{told} for the model '{model}'", scope.model_budgets.get(model)),
+    of_model = scope.model_budgets.get(model)
+    for prefix, whose, budget, shared in (
+        (name, told, scope.budget, scope.level in _WITHOUT_ROW or scope.default),
+        (here, f"{told} for the model '{model}'", of_model, True),
     ):
         if budget is not None:
             counter = budget_counter(prefix)
-            yield Limit(counter, Kind.BUDGET, whose, budget.maximum, budget)
+            yield Limit(counter, Kind.BUDGET, whose, budget.maximum, budget, shared)
+
+
+_WITHOUT_ROW = frozenset({Level.PROXY, Level.PROVIDER, Level.MODEL})
 
 
 _NAMED = frozenset({Level.TEAM, Level.TAG, Level.MODEL, Level.PROVIDER, Level.CUSTOMER})

@@ -85,12 +85,11 @@ CALLBACKS = frozenset({"prometheus"})
 
 UNENFORCED: Mapping[str, frozenset[str]] = {
     "": frozenset({"guardrails", "policies", "policy_attachments"}),
-    "router_settings": frozenset({"provider_budget_config"}),
     "litellm_settings": frozenset(
         """
-        budget_duration default_max_internal_user_budget guardrails max_budget
-        max_end_user_budget max_internal_user_budget max_user_budget post_call_rules
-        pre_call_rules upperbound_key_generate_params
+        default_max_internal_user_budget guardrails max_internal_user_budget
+        max_user_budget post_call_rules pre_call_rules
+        upperbound_key_generate_params
         """.split()
     ),
     "general_settings": frozenset(
@@ -98,10 +97,10 @@ UNENFORCED: Mapping[str, frozenset[str]] = {
         admin_only_routes allowed_file_extensions allowed_ips allowed_routes
         blocked_file_extensions custom_auth disable_custom_api_keys enable_jwt_auth
         enable_oauth2_auth enable_oauth2_proxy_auth enforce_fallback_model_access
-        enforce_rbac enforce_user_param enforced_params fail_closed_budget_enforcement
-        fail_closed_rate_limit_enforcement global_max_parallel_requests litellm_jwtauth
-        max_parallel_requests public_routes reject_clientside_metadata_tags role_permissions
-        service_account_settings
+        enforce_rbac enforce_user_param enforced_params
+        fail_closed_budget_enforcement fail_closed_rate_limit_enforcement
+        litellm_jwtauth max_parallel_requests public_routes
+        reject_clientside_metadata_tags role_permissions service_account_settings
         """.split()
     ),
 }
@@ -111,7 +110,7 @@ NOT_SHARED = frozenset(
     """
     model custom_llm_provider organization litellm_credential_name lane order weight rpm tpm
     max_parallel_requests tags tag_regex cooldown_time num_retries max_retries request_timeout
-    metadata
+    metadata max_budget budget_duration
     """.split()
 )
 """Parameters of a deployment that `default_litellm_params` can't give to all."""

@@ -29,6 +29,7 @@ from .values import (
     CertificateFile,
     Count,
     Dollars,
+    Duration,
     Flag,
     FlagOrAuthorities,
     Headers,
@@ -103,6 +104,8 @@ class ProviderParams(Section):
     order: Whole | None = None
     max_parallel_requests: Count | None = None
     cooldown_time: Seconds | None = None
+    max_budget: Dollars | None = None
+    budget_duration: Duration | None = None
     tags: Texts | None = None
     tag_regex: Patterns | None = None
     extra_headers: Headers | None = None
@@ -307,6 +310,23 @@ class RoutingGroup(Section):
         return self
 
 
+class ProviderBudget(Section):
+    """What may be spent at a provider, in dollars, and in which time ("1d"); for ever without."""
+
+    budget_limit: Dollars | None = None
+    max_budget: Dollars | None = None
+    time_period: Duration | None = None
+    budget_duration: Duration | None = None
+
+    @property
+    def limit(self) -> float | None:
+        return self.max_budget if self.budget_limit is None else self.budget_limit
+
+    @property
+    def period(self) -> str | None:
+        return self.time_period or self.budget_duration
+
+
 class RouterSettings(Section):
     """How calls are led to deployments, and the Redis in which processes share what they count.
 
@@ -348,6 +368,7 @@ class RouterSettings(Section):
     redis_db: Count | None = None
     redis_ssl: Flag = False
     redis_url: Text | None = None
+    provider_budget_config: dict[str, ProviderBudget] = Field(default_factory=dict)
     redis_failure: Annotated[str, one_of("local", "deny")] = "local"
     routing_groups: tuple[RoutingGroup, ...] = ()
     default_litellm_params: ProviderParams = ProviderParams()
@@ -365,6 +386,7 @@ class CacheParams(Section):
 
     type: None for Redis where the configuration or the environment says where one is, else local.
     mode: `default_off` caches only what asks for it. ttl: seconds that an answer is kept.
+    scope: who shares answers: calls of one key, of one user, of one team, or all.
     namespace: what keys begin with. redis_url: in the place of host, port and the like.
     """
 
@@ -375,6 +397,7 @@ class CacheParams(Section):
     default_in_redis_ttl: Seconds | None = None
     namespace: Text = "trunkline:answers"
     supported_call_types: Texts | None = None
+    scope: Annotated[str, one_of("key", "user", "team", "global")] = "key"
 
     host: Text | None = None
     port: Count | None = None
@@ -423,6 +446,9 @@ class LitellmSettings(Section):
     success_callback: Texts = Field(default_factory=list)
     failure_callback: Texts = Field(default_factory=list)
     require_auth_for_metrics_endpoint: Flag = True
+    max_budget: Dollars | None = None
+    budget_duration: Duration | None = None
+    max_end_user_budget: Dollars | None = None
     cache: Flag = False
     cache_params: CacheParams = CacheParams()
     enable_caching_on_provider_specific_optional_params: Flag = False
@@ -485,8 +511,8 @@ class GeneralSettings(Section):
     routing_records: keep what learned strategies decide, and feedback, for training.
     store_prompts_in_spend_logs: LiteLLM's switch for keeping prompts; off, embeddings are kept.
     data_directory: where files are kept that outlive the process.
-    accounts: whether calls are charged to anybody: off, there are no virtual keys, no budgets and no
-        ledger.
+    accounts: whether calls are charged to anybody: off, there are no virtual keys, no budgets and
+        no ledger.
     database_url: of PostgreSQL; a file of SQLite in the data directory where there is none.
     database_connection_pool_limit: connections that a process opens to it, at most.
     database_connection_timeout: seconds that a call waits for one of them.
@@ -527,8 +553,9 @@ class GeneralSettings(Section):
     database_connection_timeout: Seconds = 10.0
     salt_key: Text | None = None
     store_model_in_db: Flag = False
+    global_max_parallel_requests: Count | None = None
     disable_spend_logs: Flag = False
-    maximum_spend_logs_retention_period: Text | None = None
+    maximum_spend_logs_retention_period: Duration | None = None
     user_api_key_cache_ttl: Seconds = 10.0
     user_api_key_cache_max_size: Count = 10_000
     key_grace_seconds: Seconds = 3600.0

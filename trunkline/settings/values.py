@@ -239,7 +239,20 @@ _STRATEGY_ARGS: dict[str, Callable[[Any], Any]] = {
     "max_seconds": _above_0("a number of seconds above 0"),
 }
 
+_DURATION = re.compile(r"[1-9][0-9]{0,8}(mo|[smhdw])", re.ASCII)
+_PERIODS = frozenset({"", "hourly", "daily", "weekly", "monthly"})
+
+
+def _duration(value: Any) -> str:
+    """As `access.periods` reads it; empty for none."""
+    text = value.strip().lower() if isinstance(value, str) else None
+    if text is None or not (text in _PERIODS or _DURATION.fullmatch(text)):
+        raise expected("a duration such as 30s, 30m, 12h, 30d, 1w or 1mo")
+    return text
+
+
 Text = Annotated[str, PlainValidator(_text)]
+Duration = Annotated[str, PlainValidator(_duration)]
 Name = Annotated[str, PlainValidator(_name)]
 Identifier = Annotated[str, PlainValidator(_identifier)]
 Url = Annotated[str, PlainValidator(_url)]
