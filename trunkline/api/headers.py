@@ -68,6 +68,9 @@ class AnswerHeaders:
             return 0
         if not call.inner:
             prices = self._known(call.attempts[-1], snapshot)[1]
+            if call.charge is not None and call.charge.settled:
+                charged: int | None = call.charge.cost
+                return charged
             return prices.charge(call) if prices else None
         costs = [self._cost(each, snapshot) for each in call.inner if each.usage.total_tokens]
         known = [cost for cost in costs if cost is not None]

@@ -312,9 +312,12 @@ class Charges:
 
 
 class Charge:
-    """What an admitted call holds until it is settled, which it is exactly once."""
+    """What an admitted call holds until it is settled, which it is exactly once.
 
-    __slots__ = ("_admitted", "_call", "_charges", "_done", "_limits", "_parts")
+    cost: nano-dollars, once it is settled; None where it isn't known.
+    """
+
+    __slots__ = ("_admitted", "_call", "_charges", "_limits", "_parts", "cost", "settled")
 
     def __init__(
         self, charges: Charges, call: Call, admitted: Admitted, limits: tuple[Limit, ...]
@@ -324,7 +327,8 @@ class Charge:
         self._admitted = admitted
         self._limits = limits
         self._parts: list[tuple[Scope, Admitted, tuple[Limit, ...]]] = []
-        self._done = False
+        self.settled = False
+        self.cost: int | None = None
 
     @property
     def call_id(self) -> str:
@@ -337,8 +341,8 @@ class Charge:
 
     async def release(self) -> None:
         """Gives back what a call holds that failed; its request stays counted."""
-        if not self._done:
-            self._done = True
+        if not self.settled:
+            self.settled = True
             if self._admitted.holds or self._parts:
                 parts = [part for _, part, _ in self._parts]
                 counters = self._charges.counters
@@ -346,11 +350,11 @@ class Charge:
 
     async def settle(self, error: BaseException | None = None) -> None:
         """Accounts for what the call took, and records it. error: what ended it early."""
-        if self._done:
+        if self.settled:
             return
-        self._done = True
+        self.settled = True
         charges, call = self._charges, self._call
-        cost = self._cost()
+        cost = self.cost = self._cost()
         status, kind = _ENDED_WELL if error is None else _ending(error)
         row = row_of(call, cost, status, kind, charges.clock(), self._shared())
         if call.attempts:
@@ -413,7 +417,7 @@ class Charge:
             error = failure
             raise
         finally:
-            if not self._done:
+            if not self.settled:
                 if call.usage.output_tokens is None and size:
                     fill_usage(call, size)
                 await self.settle(error)

@@ -46,6 +46,9 @@ _MEDIA = (
 
 PLAIN = Asked()
 
+_TALKED = frozenset({"tools", "functions", "system", "instructions", "response_format"})
+"""Fields beside the messages that a model reads."""
+
 _SPOKEN: Mapping[str, tuple[str, ...]] = {
     "chat": ("max_completion_tokens", "max_tokens"),
     "completions": ("max_tokens",),
@@ -60,7 +63,7 @@ _MOST = 10**9
 """More than any model says or anybody is charged for: what is above is cut to it."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Estimate:
     """At most what a call takes: nano-dollars, and tokens as far as that can be told.
 
@@ -139,11 +142,28 @@ class Estimator:
 def _input(call: Call) -> int:
     parts = call.body.get("messages") or call.body.get("contents")
     turns = len(parts) if isinstance(parts, list) else 1
-    tokens = text_bytes(call) // LEAST_BYTES + AROUND + turns * A_TURN
+    size = _plain_bytes(call.body)
+    if size is None:
+        size = text_bytes(call)
+    tokens = size // LEAST_BYTES + AROUND + turns * A_TURN
     raw = call.raw
     if b'"type"' in raw or b'"inline' in raw:
         tokens += MEDIUM_TOKENS * sum(raw.count(mark) for mark in _MEDIA)
     return tokens
+
+
+def _plain_bytes(body: Mapping[str, Any]) -> int | None:
+    """Bytes of a conversation that is nothing but texts, as most are; None for any other."""
+    messages = body.get("messages")
+    if type(messages) is not list or not _TALKED.isdisjoint(body):
+        return None
+    size = 0
+    for message in messages:
+        text = message.get("content")
+        if type(text) is not str or len(message) > 2:
+            return None
+        size += len(text) if text.isascii() else len(text.encode(errors="replace"))
+    return size
 
 
 def _stated(call: Call) -> int | None:

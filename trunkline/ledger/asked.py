@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from ..call import Call
@@ -62,7 +63,7 @@ class Asked:
     modes: tuple[str, ...] = ()
 
 
-_TELLING = ("service_tier", "web_search_options", "tools", "speed", "inference_geo")
+_TELLING = frozenset({"service_tier", "web_search_options", "tools", "speed", "inference_geo"})
 """Fields of the bodies of chats that a cost may depend on."""
 
 
@@ -71,21 +72,26 @@ def asked_of(call: Call, *, timed: bool = False) -> Asked | None:
 
     timed: whether the seconds matter that the provider took.
     """
-    read = _READERS.get(call.operation.family)
+    body, family = call.body, _family(call.operation.name)
+    read = _READERS.get(family)
     if read is not None:
-        return read(call.body)
-    body = call.body
+        return read(body)
     took = call.attempts[-1].seconds if timed and call.attempts else None
-    if took is None and not any(name in body for name in _TELLING):
-        return _DECISIONS if call.operation.family == "decisions" else None
+    if took is None and _TELLING.isdisjoint(body):
+        return _DECISIONS if family == "decisions" else None
     return Asked(
-        operation=call.operation.family,
+        operation=family,
         tier=_text(body.get("service_tier")).lower(),
         took=took,
         context=_context(body),
         searches=_searches(body),
         modes=tuple(_text(body[name]) for name in ("speed", "inference_geo") if body.get(name)),
     )
+
+
+@lru_cache(maxsize=512)
+def _family(operation: str) -> str:
+    return operation.partition(".")[0]
 
 
 _DECISIONS = Asked(operation="decisions")
