@@ -35,6 +35,7 @@ from .providers.mock_lane import MockLane, is_mock
 from .providers.secrets import secrets_of
 from .routing.health import Health
 from .routing.router import build_router
+from .routing.shared_cooldowns import SharedCooldowns
 from .settings import Settings, addresses
 from .settings.learned import located
 from .settings.schema import LitellmSettings
@@ -131,9 +132,12 @@ class Application:
         direct = DirectLane(self._session, alarms)
         metrics = build_metrics(settings.litellm_settings)
         self._learned = await self._learn(metrics)
-        router = build_router(settings, snapshot, Health(), random.Random(), self._learned)
+        health = Health()
+        router = build_router(settings, snapshot, health, random.Random(), self._learned)
         self._recorder = self._recording()
         books = await self._account(metrics)
+        if books is not None and not settings.router_settings.disable_cooldowns:
+            SharedCooldowns(health, books.bus)
         serving = Serving(
             snapshot=snapshot,
             authenticator=_authenticator(settings, books),

@@ -125,10 +125,14 @@ class Vitals:
 
 
 class Health:
-    """The records of all deployments of this process, and who is cooling down."""
+    """The records of all deployments of this process, and who is cooling down.
+
+    cooled: told of each cooldown that a failure here began or made longer.
+    """
 
     def __init__(self, clock: Clock = time.monotonic) -> None:
         self.clock = clock
+        self.cooled: Callable[[str, Cooldown], None] | None = None
         self.cooling: dict[str, Cooldown] = {}
         self._records: WeakValueDictionary[str, Vitals] = WeakValueDictionary()
 
@@ -142,6 +146,18 @@ class Health:
     def known(self) -> list[str]:
         """The ids of the deployments that have a record."""
         return list(self._records)
+
+    def knows(self, deployment_id: str) -> bool:
+        """Whether there is a deployment of that id."""
+        return deployment_id in self._records
+
+    def cool(self, deployment_id: str, pause: Cooldown) -> bool:
+        """Lets a deployment pause; False where it does so as long anyway."""
+        current = self.cooling.get(deployment_id)
+        if current is not None and current.until >= pause.until:
+            return False
+        self.cooling[deployment_id] = pause
+        return True
 
     def cooldowns(self) -> dict[str, Cooldown]:
         """Who is cooling down now; those whose time is over are forgotten."""

@@ -293,14 +293,17 @@ class Router:
         if pause is not None:
             self._cool(here, now, pause, error)
 
-    def _cool(self, here: Candidate, now: float, pause: float, error: ProviderError) -> None:
-        cooling, own = self._health.cooldowns(), here.deployment
-        if own.id not in cooling:
-            told = {"seconds": pause, "error": error.kind.value, "status": error.status}
-            log.warning("%s cools down", own.label, extra=told)
-        elif cooling[own.id].until >= now + pause:
+    def _cool(self, here: Candidate, now: float, seconds: float, error: ProviderError) -> None:
+        health, own = self._health, here.deployment
+        begins = own.id not in health.cooldowns()
+        pause = Cooldown(now, now + seconds, error.kind, error.status)
+        if not health.cool(own.id, pause):
             return
-        cooling[own.id] = Cooldown(now, now + pause, error.kind, error.status)
+        if begins:
+            told = {"seconds": seconds, "error": error.kind.value, "status": error.status}
+            log.warning("%s cools down", own.label, extra=told)
+        if health.cooled is not None:
+            health.cooled(own.id, pause)
 
     def cancelled(self, deployment: Deployment, call: Call) -> None:
         """The client ended the call: nothing is learned of the deployment."""
