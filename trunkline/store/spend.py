@@ -14,6 +14,7 @@ import contextlib
 import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import psycopg
@@ -201,9 +202,11 @@ async def _on_sqlite(connection: AsyncConnection, batch: Batch, logs: bool) -> i
         ("trunkline_incoming_tags", 2, list(batch.tags)),
         ("trunkline_incoming_shared", 3, list(batch.shared)),
     ):
-        if rows:
-            places = ", ".join("?" * columns)
-            await connection.exec_driver_sql(f"INSERT INTO temp.{table} VALUES ({places})", rows)
+        place = f"({', '.join('?' * columns)})"
+        for several in _together(rows):
+            places = ", ".join([place] * len(several))
+            values = tuple(chain.from_iterable(several))
+            await connection.exec_driver_sql(f"INSERT INTO temp.{table} VALUES {places}", values)
     into = "trunkline_spend_logs" if logs else "trunkline_spend_seen"
     columns_ = _LISTED if logs else "request_id, started_at"
     same = f"FROM {into} AS known WHERE known.request_id = trunkline_incoming.request_id"
@@ -215,6 +218,19 @@ async def _on_sqlite(connection: AsyncConnection, batch: Batch, logs: bool) -> i
         f"INSERT INTO {into} ({columns_}) SELECT {columns_} FROM temp.trunkline_incoming"
     )
     return len(batch.rows) - twice.rowcount
+
+
+def _together(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
+    """Rows that one statement inserts, in few different numbers, so that few are prepared.
+
+    The driver lets other threads run for each statement, or for each row of `executemany`: it
+    would wait for the event loop a thousand times, and the event loop for it.
+    """
+    start = 0
+    for size in (200, 50, 10, 1):
+        while len(rows) - start >= size:
+            yield rows[start : start + size]
+            start += size
 
 
 _TEMPORARY_OF_SQLITE = (
