@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import drawing, figures, ledger, report, routers
+from . import accounts, drawing, figures, ledger, report, routers
 from .contenders import CONTENDERS, running_upstream, write_lane_config
 from .figures import Figures
 from .installation import BUILD, install, machine, versions
@@ -28,7 +28,9 @@ from .processes import BenchError, Server, foreign_load
 RESULTS = Path(__file__).with_name("results")
 QUIET = 0.05
 """The share of the machine that others may use without being mentioned."""
-MEASURES = ("start", "throughput", "streaming", "memory", "routing", "ledger")
+ADDABLE = ("routing", "accounts", "ledger")
+"""Measures whose figures stand by themselves."""
+MEASURES = ("start", "throughput", "streaming", "memory", "routing", "accounts", "ledger")
 
 
 def main() -> int:
@@ -81,9 +83,11 @@ def _measure(options: argparse.Namespace) -> Figures:
         bench = Bench(plan, [CONTENDERS[name] for name in names], upstream, say)
         _carry_out(bench, options.measure)
         routing = _routing(options, upstream, say)
+        charged = _accounts(options, upstream, say)
     rows = _ledger(options, say)
     found = figures.of(bench)
-    found["ratios"] += figures.routing_ratios(routing) + figures.ledger_ratios(rows)
+    found["ratios"] += figures.routing_ratios(routing)
+    found["ratios"] += figures.accounts_ratios(charged) + figures.ledger_ratios(rows)
     return {
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
@@ -91,16 +95,18 @@ def _measure(options: argparse.Namespace) -> Figures:
         "versions": versions(set(names)),
         **found,
         **({"routing": routing} if routing else {}),
+        **({"accounts": charged} if charged else {}),
         **({"ledger": rows} if rows else {}),
     }
 
 
 def _added(before: Figures, found: Figures) -> Figures:
-    """The figures that are there, with those of routers in the place of what there was of them."""
+    """The figures that are there, with those that were found in the place of their like."""
     measured = {entry["figure"] for entry in found["ratios"]}
     ratios = [entry for entry in before["ratios"] if entry["figure"] not in measured]
-    routing = found["routing"] | {name: found[name] for name in ("date", "busy_before")}
-    return before | {"ratios": ratios + found["ratios"], "routing": routing}
+    told = {name: found[name] for name in ("date", "busy_before")}
+    added = {name: found[name] | told for name in ADDABLE if name in found}
+    return before | {"ratios": ratios + found["ratios"], **added}
 
 
 def _carry_out(bench: Bench, wanted: list[str]) -> None:
@@ -120,6 +126,13 @@ def _routing(options: argparse.Namespace, upstream: Server, say: Callable[[str],
     return routers.measure(
         upstream, say, rounds=1 if quick else 7, seconds=3.0, splits=1 if quick else 5
     )
+
+
+def _accounts(options: argparse.Namespace, upstream: Server, say: Callable[[str], None]) -> Figures:
+    """The figures of accounts; none where they aren't asked for."""
+    if "accounts" not in options.measure:
+        return {}
+    return accounts.measure(upstream, say, rounds=1 if options.quick else 7, seconds=3.0)
 
 
 def _ledger(options: argparse.Namespace, say: Callable[[str], None]) -> Figures:
@@ -163,7 +176,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--add",
         action="store_true",
-        help="with --measure routing: put its figures beside those that are there",
+        help=f"with --measure of {', '.join(ADDABLE)}: put the figures beside those that are there",
     )
     parser.add_argument(
         "--draw", action="store_true", help="measure nothing: write tables and picture anew"

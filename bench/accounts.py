@@ -13,7 +13,6 @@ import json
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from statistics import median
 from typing import Any
 
 import yaml
@@ -21,7 +20,7 @@ import yaml
 from tests.support.postgres import postgres_server
 from tests.support.redis import RedisServer, redis_server
 
-from .contenders import CONFIG, KEY, Contender, _trunkline
+from .contenders import CONFIG, KEY, Contender, trunkline
 from .figures import Figures
 from .installation import BUILD
 from .load import Client
@@ -30,8 +29,6 @@ from .processes import Server, wait_until_idle
 
 FOLDER = BUILD / "accounts"
 LIMITS = {"rpm_limit": 10**8, "tpm_limit": 10**11, "max_budget": 10**6}
-MUST = {"redis": 0.65, "local": 0.75, "cache": 1.2}
-ROUND_TRIPS = 2
 
 Say = Callable[[str], None]
 
@@ -77,27 +74,6 @@ def _rates(clients: Mapping[str, Client], say: Say, rounds: int, seconds: float)
     return dict(rates)
 
 
-def ratios(found: Figures) -> list[Figures]:
-    """The figures that have to reach something."""
-    rates = found["rates"]
-    entries: list[Figures] = [
-        {
-            "figure": _TITLES[name],
-            "value": median(a / b for a, b in zip(rates[name], rates["master"], strict=True)),
-            "must": must,
-        }
-        for name, must in MUST.items()
-    ]
-    return entries
-
-
-_TITLES = {
-    "redis": "virtual key, limits, budget, ledger in Redis and PostgreSQL : master key alone",
-    "local": "the same in memory and SQLite : master key alone",
-    "cache": "answer from the cache in Redis : direct call",
-}
-
-
 @contextmanager
 def _client(name: str, changes: Mapping[str, Any], upstream: Server) -> Iterator[Client]:
     """A client of a gateway that runs with the common configuration and these changes."""
@@ -106,7 +82,7 @@ def _client(name: str, changes: Mapping[str, Any], upstream: Server) -> Iterator
         config[section] = {**config.get(section, {}), **values}
     path: Path = FOLDER / f"{name}.yaml"
     path.write_text(yaml.safe_dump(config))
-    contender = Contender(f"accounts-{name}", name, _trunkline(path))
+    contender = Contender(f"accounts-{name}", name, trunkline(path))
     url = f"http://127.0.0.1:{upstream.port}/v1"
     with contender.running(url) as server:
         headers = contender.headers(url)

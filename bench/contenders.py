@@ -68,7 +68,9 @@ def _relay(application: str) -> Callable[[int], list[str]]:
     return command
 
 
-def _trunkline(config: Path) -> Callable[[int], list[str]]:
+def trunkline(config: Path) -> Callable[[int], list[str]]:
+    """The command line that serves a configuration, for a port."""
+
     def command(port: int) -> list[str]:
         options = ["--config", str(config), "--port", str(port)]
         serve = [sys.executable, "-m", "trunkline", "serve", "--host", "127.0.0.1"]
@@ -90,8 +92,8 @@ RELAY = Contender("relay", "Bare relay (ASGI)", _relay("plain"), checks_key=Fals
 FRAMEWORK_RELAY = Contender(
     "relay-fastapi", "Bare relay (FastAPI)", _relay("framework"), checks_key=False
 )
-DIRECT = Contender("trunkline-direct", "Trunkline, direct lane", _trunkline(CONFIG))
-LANE = Contender("trunkline-litellm", "Trunkline, litellm lane", _trunkline(LANE_CONFIG))
+DIRECT = Contender("trunkline-direct", "Trunkline, direct lane", trunkline(CONFIG))
+LANE = Contender("trunkline-litellm", "Trunkline, litellm lane", trunkline(LANE_CONFIG))
 LITELLM_PROXY = Contender(
     "litellm",
     "LiteLLM proxy",

@@ -252,6 +252,28 @@ def _time_ratios(routing: Figures) -> Iterator[Figures]:
     )
 
 
+def accounts_ratios(accounts: Figures) -> list[Figures]:
+    """What is promised of accounts and what is reached; nothing where they weren't measured."""
+    if not accounts:
+        return []
+    rates = accounts["rates"]
+
+    def beside(name: str) -> float:
+        return median(a / b for a, b in zip(rates[name], rates["master"], strict=True))
+
+    return [
+        _plain(
+            "Virtual key, limits, budget, ledger in Redis and PostgreSQL : master key alone",
+            *(beside("redis"), 0.65, 0.8),
+        ),
+        _plain("The same in memory and SQLite : master key alone", beside("local"), 0.75, 0.9),
+        _plain("Answer from the cache in Redis : direct call", beside("cache"), 1.2, 2.0),
+        _plain(
+            "Redis round trips of a call", accounts["redis_round_trips"], 2.05, 2.05, at_least=False
+        ),
+    ]
+
+
 def ledger_ratios(ledger: Figures) -> list[Figures]:
     """What is promised of the ledger and what is reached; nothing where it wasn't measured."""
     if not ledger:
