@@ -15,6 +15,7 @@ import openai
 import pytest
 
 from tests.fakes import CutMidStream, FakeAnthropic, FakeOpenAI, Hold, Status, Tokens
+from tests.support import accounts
 from tests.support.gateway import Gateway, Gateways
 from tests.support.providers import Providers
 from tests.support.redis import RedisServer, redis_server
@@ -541,3 +542,29 @@ def test_two_workers_find_each_others_answers_on_disk(
 
     ask(server, "both?")
     assert set(asyncio.run(all_of_them())) == {"hit"}
+
+
+@pytest.mark.criterion("R13.1")
+@pytest.mark.parametrize(
+    ("scope", "shared"), [("key", False), ("team", True), ("global", True)], ids=str
+)
+def test_keys_share_answers_as_far_as_is_configured(
+    gateway: Gateways, fakes: Providers, scope: str, shared: bool
+) -> None:
+    settings = accounts.config(
+        fakes(FakeOpenAI),
+        litellm_settings={"cache": True, "cache_params": {"type": "local", "scope": scope}},
+    )
+    fleet = accounts.Fleet([gateway(settings)])
+    team = fleet.admin.ask("/team/new", {"team_alias": "cached"})["team_id"]
+    first, second = (fleet.admin.key(team_id=team, max_budget=1) for _ in range(2))
+    stranger = fleet.admin.key()
+    assert fleet.one(first).headers["x-trunkline-cache"] == "miss"
+    hit = fleet.one(first)
+    assert hit.headers["x-trunkline-cache"] == "hit"
+    other = fleet.one(second)
+    assert other.headers["x-trunkline-cache"] == ("hit" if shared else "miss")
+    of_stranger = fleet.one(stranger).headers["x-trunkline-cache"]
+    assert of_stranger == ("hit" if scope == "global" else "miss")
+    (row,) = fleet.rows_of([hit])
+    assert (row["cache_hit"], row["spend"]) == (1, 0)
