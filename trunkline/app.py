@@ -6,40 +6,40 @@ import asyncio
 import gc
 import logging
 import os
-import random
 import ssl
 import tempfile
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
+from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import aiohttp
 
-from .access.identity import Authenticator
 from .api.http import Receive, Scope, Send
 from .api.surface import Surface
 from .cache.answers import Answers
 from .cache.stores import build_store
 from .call import Call, Deployment
 from .deadline import Alarms
-from .gateway import Gateway, Serving
+from .gateway import Gateway
 from .ledger.book import PriceBook
-from .live.snapshot import build_snapshot
+from .live.snapshot import Snapshot, build_snapshot
 from .operations import OPERATIONS
-from .providers.affinity import Accounts
-from .providers.direct import DirectLane, target_of
+from .providers.direct import DirectLane
 from .providers.lanes import Lanes
 from .providers.litellm_lane import LitellmLane
-from .providers.mock_lane import MockLane, is_mock
+from .providers.mock_lane import MockLane
 from .providers.secrets import secrets_of
+from .reloading import StoredReload, nothing_stored
 from .routing.health import Health
-from .routing.router import build_router
 from .routing.shared_cooldowns import SharedCooldowns
+from .serving import Lasting
 from .settings import Settings, addresses
 from .settings.learned import located
 from .settings.schema import LitellmSettings
 from .settings.strategies import BUILT_IN, LEARNED
+from .telemetry import logs
 from .telemetry.metrics import Metrics, build_metrics
 
 if TYPE_CHECKING:
@@ -53,7 +53,6 @@ if TYPE_CHECKING:
 log = logging.getLogger("trunkline")
 
 MEBIBYTE = 1024 * 1024
-CHAT = next(operation for operation in OPERATIONS if operation.name == "chat")
 
 
 class Application:
@@ -78,6 +77,7 @@ class Application:
         self._own: tempfile.TemporaryDirectory[str] | None = None
         self._settings = settings
         self._snapshot = build_snapshot(settings, version=1)
+        self._stored: StoredReload | None = None
         self._surface: Surface | None = None
         self._learned: Learned | None = None
         self._routing: Routing | None = None
@@ -127,43 +127,57 @@ class Application:
 
     async def _start(self) -> Surface:
         self._session = _session(self._settings)
-        settings, snapshot = self._settings, self._snapshot
+        settings = self._settings
         alarms = Alarms(asyncio.get_running_loop())
         direct = DirectLane(self._session, alarms)
         metrics = build_metrics(settings.litellm_settings)
-        self._learned = await self._learn(metrics)
-        health = Health()
-        router = build_router(settings, snapshot, health, random.Random(), self._learned)
-        self._recorder = self._recording()
         books = await self._account(metrics)
+        if books is not None and settings.general_settings.store_model_in_db:
+            await self._load_stored(books, metrics)
+        self._learned = await self._learn(metrics)
+        self._recorder = self._recording()
+        health = Health()
         if books is not None and not settings.router_settings.disable_cooldowns:
             SharedCooldowns(health, books.bus)
-        serving = Serving(
-            snapshot=snapshot,
-            authenticator=_authenticator(settings, books),
-            policy=router.policy,
-            router=router,
+        lasting = Lasting(
             lanes=Lanes(direct=direct, litellm=self._litellm, mock=MockLane()),
-            accounts=Accounts(snapshot.deployments),
+            health=health,
             metrics=metrics,
-            workflows=self._routing.workflows(router, metrics, CHAT) if self._routing else None,
+            books=books,
+            routing=self._routing,
+            learned=self._learned,
             recorder=self._recorder,
             answers=self._caching(metrics),
-            charges=books.charges(snapshot) if books else None,
-            registry=books.registry if books else None,
-            stores=books.reached if books else None,
-            heartbeat=settings.general_settings.stream_heartbeat_seconds,
+            warm=self._litellm.warm,
         )
+        gateway = Gateway(lasting.serving(self._snapshot))
         limit = settings.general_settings.max_request_size_mb
         self._surface = Surface(
-            Gateway(serving), self._session, alarms, int(limit * MEBIBYTE), self._watches()
+            gateway,
+            self._session,
+            alarms,
+            int(limit * MEBIBYTE),
+            self._watches(),
+            reload=self._stored.now if self._stored else nothing_stored,
         )
         for watch in self._watches():
             watch.start()
-        if any(_needs_litellm(deployment) for deployment in snapshot.everything):
-            self._litellm.warm()
+        if self._stored is not None:
+            self._stored.start(partial(self._turn, gateway, lasting))
         _settle_memory()
         return self._surface
+
+    async def _load_stored(self, books: Books, metrics: Metrics) -> None:
+        """Puts the models of the database beside those of the file."""
+        self._stored = StoredReload(books.registry, self._settings, metrics)
+        self._snapshot = await self._stored.load()
+        logs.hide(self.secrets())
+
+    def _turn(self, gateway: Gateway, lasting: Lasting, snapshot: Snapshot) -> None:
+        """Serves another snapshot from now on; calls in flight finish on theirs."""
+        self._snapshot = snapshot
+        logs.hide(self.secrets())
+        gateway.serving = lasting.serving(snapshot)
 
     async def _account(self, metrics: Metrics) -> Books | None:
         """What calls are charged with; None where they are charged to nobody."""
@@ -200,7 +214,10 @@ class Application:
         from .routing.recording import Recorder  # noqa: PLC0415
         from .store.routing_records import RoutingRecords  # noqa: PLC0415 - with sqlite3
 
-        prices_of = PriceBook(self._snapshot.facts_of)
+        def facts_of(deployment: Deployment) -> Mapping[str, Any]:
+            return self._snapshot.facts_of(deployment)  # of whichever is current
+
+        prices_of = PriceBook(facts_of)
 
         def cost(deployment: Deployment, call: Call) -> int | None:
             known = prices_of(deployment)
@@ -227,6 +244,8 @@ class Application:
         return self._answers
 
     async def _stop(self) -> None:
+        if self._stored is not None:
+            await self._stored.stop()
         if self._routing is not None:
             await self._routing.stop()
         if self._answers is not None:
@@ -239,13 +258,6 @@ class Application:
             await self._session.close()
         await self._litellm.close()
         log.info("stopped")
-
-
-def _authenticator(settings: Settings, books: Books | None) -> Authenticator:
-    master_key = settings.general_settings.master_key
-    if books is None:
-        return Authenticator(master_key)
-    return Authenticator(master_key, books.directory.principal, books.directory.holder)
 
 
 def _session(settings: Settings) -> aiohttp.ClientSession:
@@ -275,11 +287,6 @@ def _tls(settings: LitellmSettings) -> ssl.SSLContext | bool:
     if certificate:
         context.load_cert_chain(certificate)
     return context
-
-
-def _needs_litellm(deployment: Deployment) -> bool:
-    """Whether some of a deployment's calls will take the litellm lane."""
-    return not is_mock(deployment) and target_of(deployment, CHAT) is None
 
 
 def _settle_memory() -> None:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from pathlib import Path
+from weakref import WeakSet
 
 from .access.directory import Directory
 from .access.periods import next_reset, parse
@@ -89,7 +90,7 @@ class Books:
             stream=stream,
             logs=not general.disable_spend_logs,
         )
-        self._charges: Charges | None = None
+        self._charges: WeakSet[Charges] = WeakSet()
 
     async def start(self) -> None:
         """Begins what runs in the background."""
@@ -99,7 +100,7 @@ class Books:
     def charges(self, snapshot: Snapshot) -> Charges:
         """How the calls of a snapshot are charged."""
         prices_of = PriceBook(snapshot.facts_of)
-        self._charges = Charges(
+        charges = Charges(
             self.counters,
             self.ledger,
             self.directory,
@@ -110,7 +111,8 @@ class Books:
             streams=self._streams,
             budget_status=self._general.budget_exceeded_status,
         )
-        return self._charges
+        self._charges.add(charges)
+        return charges
 
     async def reached(self) -> dict[str, bool]:
         """Whether the stores that the configuration names can be reached: "db", and "redis"."""
@@ -122,8 +124,8 @@ class Books:
 
     async def close(self) -> None:
         """Writes what is to be written, and ends what runs in the background."""
-        if self._charges is not None:
-            await self._charges.close()
+        for charges in list(self._charges):
+            await charges.close()
         await self.ledger.close()
         await self.bus.close()
         await self.counters.close()

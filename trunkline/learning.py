@@ -6,6 +6,7 @@ Apart from `app.py`, so that a gateway without one loads none of it.
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from .call import Operation
@@ -77,7 +78,7 @@ class Routing:
         return watch_bundle(
             "bundle",
             S3 + "/".join(remote) if remote else str(located(loader.base, args.model_path)),
-            Steps(loader.load, check, self._swap, lambda loaded: loaded.version),
+            Steps(self._build, check, self._swap, lambda loaded: loaded.version),
             shared=self._shared,
             copies=copies_folder(os.environ),
             size_limit=loader.trust.size_limit,
@@ -85,9 +86,21 @@ class Routing:
             metrics=metrics,
         )
 
+    def _build(self, path: Path) -> Loaded:
+        return self._loader.load(path)
+
     def _swap(self, loaded: Loaded) -> None:
         if self._learned is not None:
             self._learned.swap(loaded)
+
+    def turn_to(self, snapshot: Snapshot) -> None:
+        """From now on, the deployments are those of another snapshot; before its router is built.
+
+        A label whose last deployment has gone ranks, and nothing is chosen by it.
+        """
+        self._loader = replace(self._loader, deployments=snapshot.models)
+        if self._learned is not None:
+            self._learned.turn_to(snapshot.models)
 
     def workflows(self, router: Router, metrics: Metrics, chat: Operation) -> Workflows | None:
         """What answers calls by calls of its own, where the strategy does so."""

@@ -56,7 +56,7 @@ def described(deployment: Deployment, name: str, snapshot: Snapshot) -> dict[str
         **dict.fromkeys(_ALWAYS_GIVEN),
         **facts,
         "id": deployment.id,
-        "db_model": False,
+        "db_model": deployment.info.get("db_model") is True,
         "key": deployment.upstream_model,
     }
     info["litellm_provider"] = info["litellm_provider"] or deployment.provider or None

@@ -38,6 +38,7 @@ from . import (
     routing,
     search_tools,
     spend,
+    stored_models,
 )
 from .http import Incoming, Receive, Scope, Send, encode, send_answer
 from .inference import Inference
@@ -66,7 +67,10 @@ class Surface:
         alarms: Alarms,
         body_limit: int,
         watches: Sequence[Watch[Any]] = (),
+        *,
+        reload: stored_models.Reload,
     ) -> None:
+        """reload: brings stored models into force."""
         self._routes = RouteTable(OPERATIONS)
         self._inference = Inference(gateway, alarms, body_limit)
         self._ways = Ways(gateway)
@@ -77,7 +81,7 @@ class Surface:
         )
         self._realtime = Realtime(gateway, session)
         self._realtime_http = RealtimeHttp(gateway, session, alarms, body_limit)
-        self._others = _others(gateway, alarms, body_limit, watches)
+        self._others = _others(gateway, alarms, body_limit, watches, reload)
 
     async def http(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = Incoming(receive, scope)
@@ -121,7 +125,11 @@ class Surface:
 
 
 def _others(
-    gateway: Gateway, alarms: Alarms, body_limit: int, watches: Sequence[Watch[Any]]
+    gateway: Gateway,
+    alarms: Alarms,
+    body_limit: int,
+    watches: Sequence[Watch[Any]],
+    reload: stored_models.Reload,
 ) -> FastAPI:
     app = FastAPI(
         title="Trunkline", version=__version__, docs_url=None, redoc_url=None, openapi_url=None
@@ -139,6 +147,7 @@ def _others(
         cost_map.router(gateway),
         *management.routers(gateway, alarms),
         *spend.routers(gateway, alarms),
+        stored_models.router(gateway, alarms, reload),
         search_tools.router(gateway),
     ):
         app.include_router(each)

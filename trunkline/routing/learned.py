@@ -62,6 +62,11 @@ class Learned:
         self.labels = label_of(by_label(self.models, loaded.labels))
         self.swapped()
 
+    def turn_to(self, models: tuple[Deployment, ...]) -> None:
+        """From now on, these are the deployments; before a router is built over them."""
+        self.models = models
+        self.labels = label_of(by_label(models, self.loaded.labels))
+
     async def decide(self, call: Call) -> Decision:
         """How the call's models rank; counted, and logged where there is no decision."""
         decision = await self.weigh(call)

@@ -52,6 +52,14 @@ def configure(*, verbose: bool, as_json: bool, secrets: Iterable[str] = ()) -> N
     logging.getLogger("py.warnings").setLevel(logging.ERROR)
 
 
+def hide(secrets: Iterable[str]) -> None:
+    """From now on, no line holds these either."""
+    hidden = forms_of(secret for secret in secrets if len(secret) >= SHORTEST_HIDDEN)
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, _Form):
+            handler.formatter.hide(hidden)
+
+
 class Event(logging.LogRecord):
     """What happens on every call: names, numbers and ids, and nothing that a caller wrote.
 
@@ -157,6 +165,10 @@ class _Form(logging.Formatter):
         self._hidden = tuple(hidden)
         self._shape = shape
         self._latest = -1, ""
+
+    def hide(self, hidden: Iterable[str]) -> None:
+        """Takes these texts out too."""
+        self._hidden = tuple(sorted({*self._hidden, *hidden}, key=len, reverse=True))
 
     def format(self, record: logging.LogRecord) -> str:
         stack = self.formatException(record.exc_info) if record.exc_info else ""
