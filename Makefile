@@ -43,7 +43,7 @@ run: $(SERVE) ## Serve CONFIG (examples/quickstart/config.yaml) on HOST:PORT (12
 	@exec $(BIN)/trunkline serve --config $(CONFIG) --host $(HOST) --port $(PORT) --workers $(WORKERS)
 
 test: $(DEV) $(MLOPS) $(NODE) ## Run the whole test suite
-	@tools/apt-install redis-server $(if $(shell command -v initdb),,postgresql)
+	@tools/apt-install redis-server nginx-light $(if $(shell command -v initdb),,postgresql)
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST)
 
 check: $(DEV) ## Check format, lint, types, import layers and portability

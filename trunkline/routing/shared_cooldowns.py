@@ -56,7 +56,7 @@ class SharedCooldowns:
         if pause is None or not self._health.knows(deployment_id):
             return
         if deployment_id not in self._health.cooldowns():
-            told = {"deployment": deployment_id, "seconds": pause.until - now}
+            told = {"deployment": deployment_id, "seconds": round(pause.until - now, 3)}
             told |= {"error": pause.kind.value, "status": pause.status}
             log.warning("a deployment cools down, as another process found", extra=told)
         self._health.cool(deployment_id, pause)
