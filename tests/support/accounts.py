@@ -30,7 +30,7 @@ def config(upstream: FakeOpenAI, **sections: Any) -> dict[str, Any]:
     general = {"master_key": MASTER, "salt_key": "salt", **sections.pop("general_settings", {})}
     router = {"num_retries": 0, **sections.pop("router_settings", {})}
     return {
-        "general_settings": {name: value for name, value in general.items() if value},
+        "general_settings": {n: value for n, value in general.items() if value != ""},
         "router_settings": router,
         "model_list": [
             {"model_name": "m", "litellm_params": params, "model_info": prices},
