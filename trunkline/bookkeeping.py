@@ -10,6 +10,7 @@ from datetime import timedelta
 from pathlib import Path
 from weakref import WeakSet
 
+from .access.customary import Customary
 from .access.directory import Directory
 from .access.periods import next_reset, parse
 from .access.registry import Registry
@@ -68,7 +69,8 @@ class Books:
         self.counters, self.bus, stream = state
         self._streams = stream is not None
         secrets = Secrets(general.salt_key or general.master_key or "")
-        self.registry = Registry(self.database, secrets, self.counters, self.bus)
+        customary = Customary.of(settings.litellm_settings)
+        self.registry = Registry(self.database, secrets, self.counters, self.bus, customary)
         self.directory = Directory(
             self.database,
             secrets,

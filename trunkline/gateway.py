@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
+from .access.demands import Demands
 from .access.identity import Authenticator, Principal
 from .access.roles import check_route
 from .cache.answers import Answers
@@ -56,6 +57,7 @@ class Serving:
     stores: asks whether the stores that the configuration names can be reached, by name; None where
         it names none.
     heartbeat: seconds of silence after which a stream carries a comment.
+    demands: what every call has to fulfil; None where that is nothing.
     """
 
     snapshot: Snapshot
@@ -72,6 +74,7 @@ class Serving:
     registry: Registry | None
     heartbeat: float
     stores: Callable[[], Awaitable[Mapping[str, bool]]] | None = None
+    demands: Demands | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,6 +103,8 @@ class Gateway:
         """
         caller = await self.serving.authenticator.authenticate(key)
         check_route(caller, path)
+        if self.serving.demands is not None:
+            self.serving.demands.check_route(caller, path)
         return caller
 
     async def answer(self, call: Call) -> Answer:
@@ -108,6 +113,8 @@ class Gateway:
         Raises GatewayError when none does; its `attempts` say which were tried.
         """
         answers, charges = self.serving.answers, self.serving.charges
+        if self.serving.demands is not None:
+            self.serving.demands.check_call(call)
         if charges is not None:
             await charges.authorise(call, self.serving.snapshot.resolver(call.operation))
         if answers is None:
@@ -151,6 +158,8 @@ class Gateway:
         def resolve(group: str) -> Sequence[Deployment]:
             return tuple(filter(suits, serving.snapshot.resolve(group)))
 
+        if serving.demands is not None:
+            serving.demands.check_call(call)
         if serving.charges is not None:
             await serving.charges.authorise(call, serving.snapshot.resolve)
         ask = partial(_ask_group, serving, partial(_connect, connect))

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .access.demands import Demands
 from .access.identity import Authenticator
 from .cache.answers import Answers
 from .call import Deployment
@@ -73,6 +74,7 @@ class Lasting:
             registry=books.registry if books else None,
             stores=books.reached if books else None,
             heartbeat=settings.general_settings.stream_heartbeat_seconds,
+            demands=Demands.of(settings.general_settings),
         )
 
 

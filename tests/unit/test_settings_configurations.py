@@ -59,12 +59,8 @@ EXPECTED = {
         (
             "guardrails",
             "mcp_servers",
-            "litellm_settings.default_internal_user_params",
-            "litellm_settings.upperbound_key_generate_params",
             "litellm_settings.guardrails",
             "general_settings.allowed_ips",
-            "general_settings.max_parallel_requests",
-            "general_settings.enforce_user_param",
             "general_settings.proxy_batch_write_at",
         ),
     ),

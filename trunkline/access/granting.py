@@ -31,6 +31,7 @@ _ADMINS_ONLY = {
     "spend": "the spend of what is limited",
     "permissions": "permissions",
     "budget_id": "a shared budget",
+    "temp_budget_increase": "a budget that is higher for a time",
     "disable_global_guardrails": "what checks everybody's calls",
     "service_account_id": "the id of a service account",
 }

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ..state.contract import Bus, Counters
 from ..store.database import Database
+from .customary import Customary
 from .scopes import Level, budget_counter
 from .secrets import Secrets
 
@@ -16,12 +17,13 @@ MODELS = "models"
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """Where they are, and who has to hear that they changed."""
+    """Where they are, who has to hear that they changed, and what is customary for them."""
 
     database: Database
     secrets: Secrets
     counters: Counters
     bus: Bus
+    customary: Customary = field(default_factory=Customary)
 
     async def changed(self, level: Level, *ids: str) -> None:
         """Tells every process that what it knows of these is no longer so."""

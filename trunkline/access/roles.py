@@ -132,7 +132,7 @@ def check_route(caller: Principal, path: str) -> None:
         raise PermissionDenied(
             f"{path} is not for the role {caller.role}.", code="role_not_allowed"
         )
-    if caller.routes and not any(_covers(route, path) for route in caller.routes):
+    if caller.routes and not any(covers(route, path) for route in caller.routes):
         raise PermissionDenied(
             f"The key's allowed_routes don't include {path}.", code="route_not_allowed"
         )
@@ -140,11 +140,11 @@ def check_route(caller: Principal, path: str) -> None:
 
 def names_route(caller: Principal, path: str) -> bool:
     """Whether the caller's routes include a path by itself, not as one of a group."""
-    return any(route not in _GROUPS and _covers(route, path) for route in caller.routes)
+    return any(route not in _GROUPS and covers(route, path) for route in caller.routes)
 
 
-def _covers(route: str, path: str) -> bool:
-    """Whether what a key's `allowed_routes` holds includes a path."""
+def covers(route: str, path: str) -> bool:
+    """Whether what an `allowed_routes` holds includes a path."""
     group = _GROUPS.get(route)
     if group is not None:
         return group(path)
@@ -161,4 +161,4 @@ def covers_route(routes: Iterable[str], asked: str) -> bool:
             route == asked or (asked not in _GROUPS and asked.startswith(route[:-1]))
             for route in wide
         )
-    return any(_covers(route, asked) for route in routes)
+    return any(covers(route, asked) for route in routes)

@@ -16,6 +16,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Protocol
 
+from ..access.demands import customer_of
 from ..access.directory import Directory
 from ..access.money import dollars
 from ..access.scopes import Level, Scope
@@ -50,8 +51,6 @@ LONGEST_ID = 200
 """Characters of a customer's name that tell customers apart who have no row."""
 ASKED_AGAIN = 3
 """Times that a budget's counter may be gone before the call is refused."""
-
-_CUSTOMER_HEADERS = ("x-litellm-end-user-id", "x-litellm-customer-id")
 
 
 class Ledger(Protocol):
@@ -119,7 +118,7 @@ class Charges:
                 named += [each.group for each in stand_ins]
             check_models(caller, named, resolve)
         payer.tags = tuple(dict.fromkeys((*caller.tags, *call.tags)))
-        payer.customer = _customer(call)
+        payer.customer = customer_of(call)
         if self._directory is not None and (payer.customer or payer.tags):
             payer.extra = await self._extra(self._directory, payer)
 
@@ -482,15 +481,3 @@ def _headers(kind: Kind, maximum: int, left: int) -> Headers:
         (f"x-ratelimit-limit-{name}", str(maximum)),
         (f"x-ratelimit-remaining-{name}", str(max(0, left))),
     ]
-
-
-def _customer(call: Call) -> str:
-    """Whom the caller serves, from where LiteLLM's and the providers' clients say it."""
-    for name in _CUSTOMER_HEADERS:
-        if name in call.headers:
-            return call.headers[name]
-    user = call.body.get("user")
-    if user is None and call.operation.wire is Wire.ANTHROPIC:
-        metadata = call.body.get("metadata")
-        user = metadata.get("user_id") if isinstance(metadata, dict) else None
-    return user if isinstance(user, str) else ""

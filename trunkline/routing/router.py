@@ -381,6 +381,12 @@ def _leave(here: Candidate) -> None:
         hand_on(here.vitals)
 
 
+def _places(settings: Settings) -> int | None:
+    """Calls at once that a deployment takes which states no number of its own."""
+    own = settings.router_settings.default_max_parallel_requests
+    return settings.general_settings.max_parallel_requests if own is None else own
+
+
 def build_router(
     settings: Settings,
     snapshot: Known,
@@ -397,7 +403,7 @@ def build_router(
         deployments=(*snapshot.everything, *chain.from_iterable(snapshot.routing_groups.values())),
         cooldowns=CooldownRules.from_settings(settings),
         facts=snapshot.facts_of,
-        default_places=settings.router_settings.default_max_parallel_requests,
+        default_places=_places(settings),
         learned=learned,
         below=below_learned(settings, random),
     )

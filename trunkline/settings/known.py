@@ -19,21 +19,21 @@ LATER: Mapping[str, frozenset[str]] = {
         """
         alerting_config assistants_config cache_kwargs cache_responses
         caching_groups client_ttl debug_level default_priority
-        deployment_affinity_ttl_seconds enable_health_check_routing guardrail_list
-        health_check_ignore_transient_errors health_check_staleness_threshold
-        ignore_invalid_deployments model_group_affinity_config plugins
-        polling_interval router_general_settings set_verbose
+        deployment_affinity_ttl_seconds enable_health_check_routing
+        guardrail_list health_check_ignore_transient_errors
+        health_check_staleness_threshold ignore_invalid_deployments
+        model_group_affinity_config plugins polling_interval
+        router_general_settings set_verbose
         """.split()
     ),
     "litellm_settings": frozenset(
         """
         audit_log_callbacks aws_sqs_callback_params budget_reset_time
-        cost_discount_config cost_margin_config custom_provider_map datadog_params
-        default_internal_user_params default_key_generate_params default_team_params
-        default_team_settings disable_end_user_cost_tracking enable_redis_auth_cache
-        forward_traceparent_to_llm_provider global_bitbucket_config
-        global_gitlab_config global_prompt_directory key_alias_pattern
-        key_generation_settings langfuse_default_tags log_raw_request_response
+        cost_discount_config cost_margin_config custom_provider_map
+        datadog_params default_team_settings disable_end_user_cost_tracking
+        enable_redis_auth_cache forward_traceparent_to_llm_provider
+        global_bitbucket_config global_gitlab_config global_prompt_directory
+        key_alias_pattern langfuse_default_tags log_raw_request_response
         max_ui_session_budget mcp_aliases mcp_semantic_tool_filter
         model_group_settings presidio_logging_only priority_reservation
         priority_reservation_settings prometheus_initialize_budget_metrics
@@ -50,13 +50,14 @@ LATER: Mapping[str, frozenset[str]] = {
         alert_types alerting alerting_args alerting_threshold
         allow_requests_on_db_unavailable always_include_stream_usage
         background_health_check_model_groups background_health_checks
-        cancel_on_disconnect completion_model control_plane_url coordination_redis
-        custom_key_generate custom_key_policy custom_key_update custom_sso
-        custom_ui_sso_sign_in_handler database_args database_connect_timeout
-        database_connection_pool_timeout database_disable_prepared_statements
-        database_extra_connection_params database_max_idle_connection_lifetime
-        database_socket_timeout database_type default_team_disabled
-        disable_error_logs disable_prisma_schema_update disable_reset_budget
+        cancel_on_disconnect completion_model control_plane_url
+        coordination_redis custom_key_generate custom_key_policy
+        custom_key_update custom_sso custom_ui_sso_sign_in_handler database_args
+        database_connect_timeout database_connection_pool_timeout
+        database_disable_prepared_statements database_extra_connection_params
+        database_max_idle_connection_lifetime database_socket_timeout
+        database_type default_team_disabled disable_error_logs
+        disable_prisma_schema_update disable_reset_budget
         disable_retry_on_max_parallel_request_limit_error disable_spend_updates
         enable_health_check_routing enable_public_model_hub
         forward_client_headers_to_llm_api forward_openai_org_id
@@ -87,20 +88,17 @@ UNENFORCED: Mapping[str, frozenset[str]] = {
     "": frozenset({"guardrails", "policies", "policy_attachments"}),
     "litellm_settings": frozenset(
         """
-        default_max_internal_user_budget guardrails max_internal_user_budget
-        max_user_budget post_call_rules pre_call_rules
-        upperbound_key_generate_params
+        guardrails max_user_budget post_call_rules pre_call_rules
         """.split()
     ),
     "general_settings": frozenset(
         """
-        admin_only_routes allowed_file_extensions allowed_ips allowed_routes
-        blocked_file_extensions custom_auth disable_custom_api_keys enable_jwt_auth
-        enable_oauth2_auth enable_oauth2_proxy_auth enforce_fallback_model_access
-        enforce_rbac enforce_user_param enforced_params
-        fail_closed_budget_enforcement fail_closed_rate_limit_enforcement
-        litellm_jwtauth max_parallel_requests public_routes
-        reject_clientside_metadata_tags role_permissions service_account_settings
+        allowed_file_extensions allowed_ips blocked_file_extensions custom_auth
+        disable_custom_api_keys enable_jwt_auth enable_oauth2_auth
+        enable_oauth2_proxy_auth enforce_fallback_model_access enforce_rbac
+        enforced_params fail_closed_budget_enforcement
+        fail_closed_rate_limit_enforcement litellm_jwtauth public_routes
+        role_permissions service_account_settings
         """.split()
     ),
 }

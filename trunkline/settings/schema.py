@@ -426,6 +426,67 @@ class CacheParams(Section):
         return self
 
 
+class KeyLimits(Section):
+    """What keys get by default, or at most: LiteLLM's `upperbound_key_generate_params`."""
+
+    max_budget: Dollars | None = None
+    budget_duration: Duration | None = None
+    duration: Duration | None = None
+    max_parallel_requests: Count | None = None
+    tpm_limit: Count | None = None
+    rpm_limit: Count | None = None
+
+
+class KeyDefaults(KeyLimits):
+    """What keys get that say nothing else: LiteLLM's `default_key_generate_params`."""
+
+    user_id: Text | None = None
+    team_id: Text | None = None
+    models: Texts | None = None
+    metadata: Mapping | None = None
+
+
+class UserDefaults(Section):
+    """What users get who aren't proxy admins: LiteLLM's `default_internal_user_params`."""
+
+    user_role: (
+        Annotated[str, one_of("internal_user", "internal_user_viewer", "proxy_admin_viewer")] | None
+    ) = None
+    max_budget: Dollars | None = None
+    budget_duration: Duration | None = None
+    models: Texts | None = None
+    tpm_limit: Count | None = None
+    rpm_limit: Count | None = None
+    max_parallel_requests: Count | None = None
+
+
+class TeamDefaults(Section):
+    """What teams get that say nothing else: LiteLLM's `default_team_params`."""
+
+    max_budget: Dollars | None = None
+    budget_duration: Duration | None = None
+    models: Texts | None = None
+    tpm_limit: Count | None = None
+    rpm_limit: Count | None = None
+    organization_id: Text | None = None
+    team_member_permissions: Texts | None = None
+
+
+class KeyGeneration(Section):
+    """Who may make keys, by their roles, and which fields they have to give."""
+
+    allowed_user_roles: Texts | None = None
+    allowed_team_member_roles: Texts | None = None
+    required_params: Texts | None = None
+
+
+class KeyGenerationSettings(Section):
+    """Of keys that belong to a team, and of those that don't."""
+
+    team_key_generation: KeyGeneration = KeyGeneration()
+    personal_key_generation: KeyGeneration = KeyGeneration()
+
+
 class LitellmSettings(Section):
     """Defaults for all models; from `ssl_verify` on, what LiteLLM's SDK is told."""
 
@@ -449,6 +510,14 @@ class LitellmSettings(Section):
     max_budget: Dollars | None = None
     budget_duration: Duration | None = None
     max_end_user_budget: Dollars | None = None
+    default_key_generate_params: KeyDefaults = KeyDefaults()
+    upperbound_key_generate_params: KeyLimits = KeyLimits()
+    key_generation_settings: KeyGenerationSettings = KeyGenerationSettings()
+    default_internal_user_params: UserDefaults = UserDefaults()
+    max_internal_user_budget: Dollars | None = None
+    default_max_internal_user_budget: Dollars | None = None
+    internal_user_budget_duration: Duration | None = None
+    default_team_params: TeamDefaults = TeamDefaults()
     cache: Flag = False
     cache_params: CacheParams = CacheParams()
     enable_caching_on_provider_specific_optional_params: Flag = False
@@ -554,6 +623,11 @@ class GeneralSettings(Section):
     salt_key: Text | None = None
     store_model_in_db: Flag = False
     global_max_parallel_requests: Count | None = None
+    max_parallel_requests: Count | None = None
+    enforce_user_param: Flag = False
+    reject_clientside_metadata_tags: Flag = False
+    allowed_routes: Texts | None = None
+    admin_only_routes: Texts | None = None
     disable_spend_logs: Flag = False
     maximum_spend_logs_retention_period: Duration | None = None
     user_api_key_cache_ttl: Seconds = 10.0

@@ -67,7 +67,11 @@ async def insert_key(
     path: str,
 ) -> Row:
     """The same within a transaction."""
+    customary, now = registry.customary, datetime.now(UTC)
     wanted = granting.inherited(who, with_metadata({}, with_expiry(asked)))
+    wanted = customary.new_key(wanted, now)
+    team_id = wanted.get("team_id")
+    customary.check_maker(asked, who.role, who.teams.get(team_id or ""), team=bool(team_id))
     team = await _team(connection, wanted.get("team_id"))
     if not who.everything and "user_id" not in wanted:
         wanted["user_id"] = who.user_id
@@ -99,15 +103,22 @@ async def update(
     async with changing(registry.database) as connection:
         who = await grantor(connection, caller)
         old = await _mine(connection, registry, who, named, path)
-        row = await _update(connection, who, old, asked, by(caller), path)
+        row = await _update(connection, registry, who, old, asked, by(caller), path)
     await _told(registry, asked, row["token"])
     return row
 
 
 async def _update(
-    connection: AsyncConnection, who: Grantor, old: Row, asked: Values, author: str, path: str
+    connection: AsyncConnection,
+    registry: Registry,
+    who: Grantor,
+    old: Row,
+    asked: Values,
+    author: str,
+    path: str,
 ) -> Row:
     wanted = with_metadata(old["metadata"], with_expiry(asked))
+    wanted = registry.customary.bounded(wanted, datetime.now(UTC))
     if "metadata" in wanted:
         wanted["metadata"] = granting.kept_metadata(who, old["metadata"], wanted["metadata"])
     moved = "team_id" in wanted and wanted["team_id"] != old["team_id"]
@@ -133,7 +144,7 @@ async def regenerate(
     async with changing(registry.database) as connection:
         who = await grantor(connection, caller)
         old = await _mine(connection, registry, who, named, path)
-        await _update(connection, who, old, asked, by(caller), path)
+        await _update(connection, registry, who, old, asked, by(caller), path)
         named_anew = {"token": registry.secrets.hashed(key), "key_name": shown(key)}
         row = await change(connection, KEY, old["token"], named_anew, by(caller))
     await registry.changed(Level.KEY, old["token"], row["token"])

@@ -76,7 +76,7 @@ async def new(
 ) -> Team:
     """Raises GatewayError."""
     async with changing(registry.database) as connection:
-        values = with_reset(with_metadata({}, asked))
+        values = with_reset(with_metadata({}, registry.customary.new_team(asked)))
         values["team_id"] = asked.get("team_id") or new_id()
         if values.get("organization_id"):
             await need(connection, ORGANIZATION, values["organization_id"])

@@ -74,7 +74,7 @@ async def new(
     """A new user, with a key unless `key_asked` is None. Raises GatewayError."""
     key = own_key(None)
     async with changing(registry.database) as connection:
-        row = await insert_user(connection, asked, by(caller))
+        row = await insert_user(connection, registry.customary.new_user(asked), by(caller))
         for each in joining:
             await _join(connection, each, row["user_id"], by(caller))
         key_row = None
@@ -110,7 +110,7 @@ async def update(registry: Registry, caller: Principal, asked: Values) -> Row:
     """Raises NotFound, Taken. asked: names the user by `user_id`, or else by `user_email`."""
     async with changing(registry.database) as connection:
         row = await _named(connection, asked)
-        values = with_metadata(row["metadata"], asked)
+        values = with_metadata(row["metadata"], registry.customary.changed_user(asked))
         values.pop("user_id", None)
         row = await change(connection, USER, row["user_id"], with_reset(values), by(caller))
     if _MONEY & asked.keys():
