@@ -249,7 +249,7 @@ async def _ask_group(
         raise
     if isinstance(answer, Answer):
         if answer.chunks is None:
-            await charge.settle()
+            await charge.answered(answer.body)
         else:
             answer.chunks = charge.until_told(answer.chunks)
     return answer

@@ -20,7 +20,7 @@ from ..access.demands import customer_of
 from ..access.directory import Directory
 from ..access.money import dollars
 from ..access.scopes import Level, Scope
-from ..call import Call, Deployment, Headers, Wire
+from ..call import Call, Deployment, Headers
 from ..errors import BudgetExceeded, GatewayError, LimitExceeded, LimitsUnavailable
 from ..ledger.prices import Prices
 from ..ledger.row import SpendRow
@@ -40,7 +40,7 @@ from .estimate import Estimate, Estimator
 from .limits import Limit, limits_of, spender, spent
 from .payer import Payer
 from .rows import row_of
-from .spoken import fill_usage, text_size
+from .spoken import Spoken, fill_answer
 from .standing import Standing
 
 log = logging.getLogger("trunkline.charging")
@@ -166,8 +166,15 @@ class Charges:
         if not (limits or standing):
             return Charge(self, call, Admitted(identity, (), (), (), 0), ()), candidates
         estimate = self.estimator.estimate(call, candidates)
-        admitted, limits = await self._admitted(identity, payer, limits, estimate)
-        charge = Charge(self, call, admitted, limits)
+        places, payer.placed = not payer.placed, True
+        try:
+            admitted, limits = await self._admitted(
+                identity, payer, limits, estimate, places=places
+            )
+        except BaseException:
+            payer.placed = not places
+            raise
+        charge = Charge(self, call, admitted, limits, places=places)
         if standing:
             try:
                 candidates = await self._covered(charge, payer, candidates, standing, estimate)
@@ -206,10 +213,16 @@ class Charges:
         return left
 
     async def _admitted(
-        self, identity: str, payer: Payer, limits: Sequence[Limit], estimate: Estimate
+        self,
+        identity: str,
+        payer: Payer,
+        limits: Sequence[Limit],
+        estimate: Estimate,
+        *,
+        places: bool = False,
     ) -> tuple[Admitted, tuple[Limit, ...]]:
         now, first = self.clock(), not payer.counted
-        taken = [(limit, limit.hold(estimate, now, first=first)) for limit in limits]
+        taken = [(limit, limit.hold(estimate, now, first=first, places=places)) for limit in limits]
         kept = tuple(limit for limit, hold in taken if hold is not None)
         holds = [hold for _, hold in taken if hold is not None]
         for _ in range(ASKED_AGAIN):
@@ -316,16 +329,27 @@ class Charge:
     cost: nano-dollars, once it is settled; None where it isn't known.
     """
 
-    __slots__ = ("_admitted", "_call", "_charges", "_limits", "_parts", "cost", "settled")
+    __slots__ = (
+        *("_admitted", "_call", "_charges", "_limits", "_parts", "_places"),
+        *("cost", "settled"),
+    )
 
     def __init__(
-        self, charges: Charges, call: Call, admitted: Admitted, limits: tuple[Limit, ...]
+        self,
+        charges: Charges,
+        call: Call,
+        admitted: Admitted,
+        limits: tuple[Limit, ...],
+        *,
+        places: bool = False,
     ) -> None:
+        """places: whether it has the payer's place among calls at once."""
         self._charges = charges
         self._call = call
         self._admitted = admitted
         self._limits = limits
         self._parts: list[tuple[Scope, Admitted, tuple[Limit, ...]]] = []
+        self._places = places
         self.settled = False
         self.cost: int | None = None
 
@@ -346,6 +370,18 @@ class Charge:
                 parts = [part for _, part, _ in self._parts]
                 counters = self._charges.counters
                 await self._charges.settled(_ended(counters, [self._admitted, *parts]))
+            self._leave()
+
+    def _leave(self) -> None:
+        """Lets the payer's next call take a place."""
+        if self._places:
+            self._call.payer.placed = False
+
+    async def answered(self, answer: bytes) -> None:
+        """Settles a call that has its whole answer."""
+        if self._call.usage.input_tokens is None:
+            fill_answer(self._call, answer)
+        await self.settle()
 
     async def settle(self, error: BaseException | None = None) -> None:
         """Accounts for what the call took, and records it. error: what ended it early."""
@@ -368,6 +404,7 @@ class Charge:
             # Nobody knows how far it came; to do all of it again changes nothing.
             charges.settled(self._kept(row))
             raise
+        self._leave()
 
     async def _kept(self, row: SpendRow) -> None:
         charges = self._charges
@@ -402,14 +439,12 @@ class Charge:
 
     async def until_told(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """The chunks of a stream, settled before the last of them leaves, however it ends."""
-        call, wire = self._call, self._call.operation.wire
-        ends, size = _ENDS[wire], 0
+        spoken = Spoken(self._call)
         error: BaseException | None = None
         try:
             async for chunk in chunks:
-                if call.usage.output_tokens is None:
-                    size += text_size(chunk)
-                if ends in chunk:
+                if spoken.hear(chunk):
+                    spoken.fill()
                     await self.settle()
                 yield chunk
         except BaseException as failure:
@@ -417,8 +452,7 @@ class Charge:
             raise
         finally:
             if not self.settled:
-                if call.usage.output_tokens is None and size:
-                    fill_usage(call, size)
+                spoken.fill()
                 await self.settle(error)
             close = getattr(chunks, "aclose", None)
             if close is not None:
@@ -431,13 +465,6 @@ async def _ended(counters: Counters, parts: Sequence[Admitted]) -> None:
 
 
 _ENDED_WELL = ("success", "")
-
-_ENDS: Mapping[Wire, bytes] = {
-    Wire.OPENAI: b"data: [DONE]",
-    Wire.ANTHROPIC: b'"message_stop"',
-    Wire.GOOGLE: b'"usageMetadata":\0',  # nothing says that it was the last
-}
-"""What stands in the last frame of a stream."""
 
 _HINT = " as it states no maximum of tokens"
 

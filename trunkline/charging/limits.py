@@ -28,10 +28,14 @@ class Limit:
     budget: Budget | None = None
     shared: bool = False
 
-    def hold(self, estimate: Estimate, now: float, *, first: bool) -> Hold | None:
+    def hold(
+        self, estimate: Estimate, now: float, *, first: bool, places: bool = False
+    ) -> Hold | None:
         """What a call takes of it; None for nothing.
 
         first: whether the call is the client's, or the first that a workflow makes for it.
+        places: whether it takes a place among calls at once, since none that is made for the
+        client's has one.
         """
         if self.budget is not None:
             period = period_of(self.budget, now)
@@ -42,7 +46,8 @@ class Limit:
             # A limit below what a usual answer takes would let nothing through at all.
             elastic = not estimate.stated and amount > self.maximum
             return Hold(self.counter, self.kind, self.maximum, amount, elastic)
-        return Hold(self.counter, self.kind, self.maximum, 1) if first else None
+        takes = places if self.kind is Kind.PARALLEL else first
+        return Hold(self.counter, self.kind, self.maximum, 1) if takes else None
 
 
 def period_of(budget: Budget, now: float) -> int:

@@ -13,7 +13,8 @@ class Payer:
     """Whom a client's call is charged to, with all calls that are made for it.
 
     customer: whom the caller serves by it. extra: the scopes that the call adds to the caller's.
-    counted: whether its request was counted. address: the client's.
+    counted: whether its request was counted. placed: whether a call that is under way for it has a
+    place among calls at once. address: the client's.
     """
 
     caller: Principal
@@ -21,4 +22,5 @@ class Payer:
     extra: tuple[Scope, ...] = ()
     tags: tuple[str, ...] = ()
     counted: bool = False
+    placed: bool = False
     address: str = ""
