@@ -226,3 +226,24 @@ def test_a_model_without_a_price_is_counted_and_costs_no_budget(fleet: Fleet) ->
     for row in fleet.rows_of(answers):
         assert row["spend"] is None
         assert row["completion_tokens"] > 0
+
+
+@pytest.mark.criterion("R11.1")
+def test_nobody_lets_a_key_past_models_and_budgets_who_may_not_pass_them(fleet: Fleet) -> None:
+    admin = fleet.admin
+    user = f"user-{time.time_ns()}"
+    made = {"user_id": user, "user_role": "internal_user", "auto_create_key": False}
+    admin.ask("/user/new", made)
+    own = admin.key(user_id=user, models=["m"], max_budget=1)
+    narrow = admin.key(user_id=user, allowed_routes=["llm_api_routes", "/key/generate"])
+    passing = admin.key(user_id=user, allowed_routes=["/openai/*", "/key/generate"])
+    for route in ("*", "/*", "/openai/*", "/openai/v1/files", "/anthropic/v1/messages"):
+        for key in (own, narrow):
+            error = admin.having(key).refused("/key/generate", {"allowed_routes": [route]}, 403)
+            assert error["param"] == "allowed_routes"
+        change = {"key": own, "allowed_routes": [route]}
+        admin.having(own).refused("/key/update", change, 403)
+    for route in ("llm_api_routes", "/v1/chat/completions", "/v1/*"):
+        admin.having(own).ask("/key/generate", {"allowed_routes": [route]})
+    admin.having(passing).ask("/key/generate", {"allowed_routes": ["/openai/v1/files"]})
+    admin.having(passing).refused("/key/generate", {"allowed_routes": ["/anthropic/*"]}, 403)

@@ -17,6 +17,7 @@ from typing import Any
 
 from ..errors import PermissionDenied
 from .money import nano
+from .passed_on import names_passing
 from .roles import Role, covers_route
 
 ADMIN_OF_TEAM = "admin"
@@ -393,12 +394,27 @@ def _check_expiry(asked: Asked, ceiling: Ceiling) -> None:
 
 def _check_routes(grantor: Grantor, asked: Asked, held: Iterable[str] = ()) -> None:
     routes = asked.get("allowed_routes")
-    if not grantor.routes or routes is None or list(routes) == list(held):
+    if routes is None or list(routes) == list(held):
+        return
+    if not grantor.everything:
+        _check_passing(grantor, [each for each in routes if each not in held])
+    if not grantor.routes:
         return
     beyond = [each for each in routes if not covers_route(grantor.routes, each)]
     if beyond or not routes:
         named = f"'{beyond[0]}' is" if beyond else "All routes are"
         raise _denied("allowed_routes", f"{named} not among the routes of your key.")
+
+
+def _check_passing(grantor: Grantor, routes: Iterable[str]) -> None:
+    named = [each for each in grantor.routes if each[:1] in ("/", "*")]  # no groups
+    for each in routes:
+        if names_passing(each) and not covers_route(named, each):
+            raise _denied(
+                "allowed_routes",
+                f"'{each}' includes paths that are passed on past models and budgets: only a proxy"
+                " admin, or who may use them, can let a key use them.",
+            )
 
 
 def _denied(param: str, message: str) -> PermissionDenied:
