@@ -148,8 +148,9 @@ class Directory:
     ) -> None:
         self._database = database
         self._secrets = secrets
+        self._replaced: dict[str, set[str]] = {}
         self._keys = Remembered(
-            lambda token: find_key(database, token),
+            self._find,
             size=size,
             seconds=lambda found: seconds if found.principal else min(seconds, NEGATIVE_SECONDS),
             grace=grace,
@@ -161,6 +162,13 @@ class Directory:
             grace=grace,
         )
         bus.subscribe(self._hear)
+
+    async def _find(self, token: str) -> Found:
+        found = await find_key(self._database, token)
+        principal = found.principal
+        if principal is not None and principal.key != token:
+            self._replaced.setdefault(principal.key, set()).add(token)
+        return found
 
     async def principal(self, key: str) -> Principal:
         """Whose key it is. Raises AuthenticationFailed; StoreUnavailable."""
@@ -197,7 +205,8 @@ class Directory:
             self._keys.forget()
             self._shared.forget()
         elif level == Level.KEY:
-            self._keys.forget_name(changed)
+            for token in (changed, *self._replaced.pop(changed, ())):
+                self._keys.forget_name(token)
         elif level in (Level.CUSTOMER, Level.TAG):
             self._shared.forget_name(message)
         elif level in _CONCERNS:

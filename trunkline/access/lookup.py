@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -46,11 +47,35 @@ class Shared:
 
 
 async def find_key(database: Database, token: str) -> Found:
-    """token: the key's hash. Raises StoreUnavailable."""
+    """token: the key's hash. One that was replaced and is still good is the one in its place.
+
+    Raises StoreUnavailable.
+    """
     async with database.reading() as connection:
         rows = await connection.execute(_BY_TOKEN, {"token": token})
         row = rows.mappings().first()
-    return _found(row) if row is not None else Found(None)
+        if row is not None:
+            return _found(row)
+        replaced = (await connection.execute(_REPLACED, {"token": token})).first()
+        if replaced is None or replaced.ends_at <= datetime.now(UTC):
+            return Found(None)
+        rows = await connection.execute(_BY_TOKEN, {"token": replaced.active_token})
+        row = rows.mappings().first()
+    return _until(_found(row), replaced.ends_at) if row is not None else Found(None)
+
+
+def _until(found: Found, ends: datetime) -> Found:
+    """The same, as long as the key that was replaced is good."""
+    principal = found.principal
+    if principal is None:
+        return found
+    expires = min(ends.timestamp(), principal.expires or math.inf)
+    return replace(found, principal=replace(principal, expires=expires))
+
+
+_REPLACED = select(tables.replaced_keys.c.active_token, tables.replaced_keys.c.ends_at).where(
+    tables.replaced_keys.c.token == bindparam("token")
+)
 
 
 async def find_shared(database: Database, name: str) -> Shared:

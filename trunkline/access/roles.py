@@ -78,10 +78,10 @@ _TABLE: Mapping[frozenset[Role], str] = {
         /budget/info /budget/list /tag/info /tag/list
         /spend/users /global/spend /global/spend/report /global/spend/keys /global/spend/teams
         /global/spend/models /global/spend/provider /global/spend/tags /global/spend/logs
-        /global/activity /global/activity/model /config/yaml
+        /global/activity /global/activity/model
         """,
     ADMINS: """
-        /user/new /user/update /user/delete /user/bulk_update /user/block /user/unblock
+        /user/new /user/update /user/delete /user/bulk_update
         /customer/new /customer/update /customer/delete /customer/block /customer/unblock
         /end_user/new /end_user/update /end_user/delete /end_user/block /end_user/unblock
         /budget/new /budget/update /budget/delete

@@ -3,6 +3,7 @@
 Their own names begin with `trunkline_`, so that they can stand in a database that others use.
 
     keys            virtual keys, by HMAC-SHA-256 of the key
+    replaced_keys   those that others took the place of, while they are still good
     users           people and services who own keys
     teams           with members, who may have budgets of their own in it
     team_members
@@ -123,6 +124,14 @@ keys = Table(
     Column("last_active", Instant),
     # /key/list gives the latest first.
     Index("ix_trunkline_keys_latest", "created_at", "token"),
+)
+
+replaced_keys = Table(
+    "trunkline_replaced_keys",
+    METADATA,
+    Column("token", Text, primary_key=True),
+    Column("active_token", Text, nullable=False, index=True),
+    Column("ends_at", Instant, nullable=False),
 )
 
 users = Table(

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from sqlalchemy import select
+import sqlalchemy as sql
+from sqlalchemy import insert, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ...errors import InvalidRequest
+from ...store import tables
 from .. import granting
 from ..granting import Grantor
 from ..identity import Principal
@@ -135,9 +137,10 @@ async def _update(
 async def regenerate(
     registry: Registry, caller: Principal, named: str, asked: Values
 ) -> tuple[str, Row]:
-    """A new key in place of an old one, which is good no longer; all else stays. Raises.
+    """A new key in place of an old one; all else stays. Raises.
 
-    asked: what is to change with it, and the key that is wanted as `new_key`.
+    asked: what is to change with it, the key that is wanted as `new_key`, and as `grace_period` for
+        how long the old one is still good. Without, it ends, with all that it replaced.
     """
     path = "/key/regenerate"
     key = own_key(asked.get("new_key"))
@@ -145,10 +148,28 @@ async def regenerate(
         who = await grantor(connection, caller)
         old = await _mine(connection, registry, who, named, path)
         await _update(connection, registry, who, old, asked, by(caller), path)
+        grace = asked.get("grace_period")
+        await _replace(connection, old["token"], registry.secrets.hashed(key), grace)
         named_anew = {"token": registry.secrets.hashed(key), "key_name": shown(key)}
         row = await change(connection, KEY, old["token"], named_anew, by(caller))
     await registry.changed(Level.KEY, old["token"], row["token"])
     return key, row
+
+
+async def _replace(connection: AsyncConnection, old: str, new: str, grace: str | None) -> None:
+    """Keeps the old key good for its grace, and those that it replaced for theirs."""
+    table, now = tables.replaced_keys, datetime.now(UTC)
+    same = table.c.active_token == old
+    await connection.execute(
+        sql.delete(table).where(or_(table.c.ends_at <= now, table.c.token == new))
+    )
+    if not grace:
+        await connection.execute(sql.delete(table).where(same))
+        return
+    await connection.execute(sql.update(table).where(same).values(active_token=new))
+    ends = after(grace, now, "grace_period")
+    values = {"token": old, "active_token": new, "ends_at": ends}
+    await connection.execute(insert(table).values(values))
 
 
 async def block(registry: Registry, caller: Principal, named: str, *, blocked: bool) -> Row:

@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, delete, func, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from ...errors import PermissionDenied
+from ...errors import InvalidRequest, PermissionDenied
 from ...store import tables
 from ..identity import Principal
 from ..registry import Registry
@@ -151,6 +151,17 @@ async def remove_users(registry: Registry, user_ids: Sequence[str]) -> int:
     await registry.changed(Level.KEY, *tokens)
     await registry.changed(Level.USER, *user_ids)
     return count
+
+
+async def all_ids(registry: Registry, most: int, param: str = "all_users") -> list[str]:
+    """Of all users. Raises InvalidRequest where there are more, or none."""
+    async with registry.database.reading() as connection:
+        ids = list(
+            await connection.scalars(select(_c.user_id).order_by(_c.user_id).limit(most + 1))
+        )
+    if not 0 < len(ids) <= most:
+        raise InvalidRequest(f"There must be 1 to {most} users for that.", param=param)
+    return ids
 
 
 @dataclass(frozen=True, slots=True)

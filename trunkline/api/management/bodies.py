@@ -128,6 +128,7 @@ class UpdateKey(KeyFields):
 class RegenerateKey(KeyFields):
     key: Name = None
     new_key: Name = None
+    grace_period: Period = None
 
 
 class UpdateKeys(Body):
@@ -217,6 +218,26 @@ class UpdateUser(UserFields):
     def _named(self) -> UpdateUser:
         if not self.user_id and not self.user_email:
             raise ValueError("either user_id or user_email must be given")
+        return self
+
+
+class UserUpdates(UserFields):
+    """Of all users. What says who it is of is left out."""
+
+    def asked(self) -> dict[str, Any]:
+        own = ("user_id", "user_email", "sso_user_id")
+        return {name: value for name, value in super().asked().items() if name not in own}
+
+
+class UpdateUsers(Body):
+    users: Annotated[list[UpdateUser], Field(max_length=500)] | None = None
+    all_users: bool | None = None
+    user_updates: UserUpdates | None = None
+
+    @model_validator(mode="after")
+    def _some(self) -> UpdateUsers:
+        if not self.users and not (self.all_users and self.user_updates):
+            raise ValueError("either users, or all_users with user_updates must be given")
         return self
 
 
@@ -314,6 +335,19 @@ class AddMembers(Body):
     @classmethod
     def _several(cls, member: Any) -> Any:
         return [member] if isinstance(member, dict) else member
+
+
+class AddManyMembers(Body):
+    team_id: Id
+    members: Annotated[list[TeamMember], Field(max_length=500)] | None = None
+    all_users: bool | None = None
+    max_budget_in_team: Money = None
+
+    @model_validator(mode="after")
+    def _some(self) -> AddManyMembers:
+        if not self.members and not self.all_users:
+            raise ValueError("either members or all_users must be given")
+        return self
 
 
 class UpdateMember(Named):

@@ -7,11 +7,13 @@ from typing import Any
 
 from ...access.management import teams
 from ...access.management.teams import Member
+from ...access.management.users import all_ids
 from ...access.money import dollars
-from ...access.roles import KEY_PERMISSIONS
-from ...errors import InvalidRequest
+from ...access.roles import KEY_PERMISSIONS, Role
+from ...errors import InvalidRequest, PermissionDenied
 from . import views
 from .bodies import (
+    AddManyMembers,
     AddMembers,
     ListTeams,
     Named,
@@ -26,6 +28,7 @@ from .bodies import (
 )
 from .endpoints import Call, Endpoint
 
+MOST_AT_ONCE = 500
 _ALL = 10_000
 """Teams that the list without pages tells at most."""
 
@@ -116,6 +119,39 @@ async def add_members(call: Call[AddMembers]) -> Any:
     }
 
 
+async def add_many_members(call: Call[AddManyMembers]) -> Any:
+    """All of them, or none; whoever fails, as with LiteLLM, fails all in a good answer."""
+    body = call.body
+    if body.all_users:
+        if call.caller.role is not Role.ADMIN:
+            raise PermissionDenied("Only proxy admins may add all users.", param="all_users")
+        ids = await all_ids(call.registry, MOST_AT_ONCE)
+        joining = [Member("user", id) for id in ids]
+    else:
+        joining = [_member(each, each.role) for each in body.members or ()]
+    limits = {} if body.max_budget_in_team is None else {"max_budget": body.max_budget_in_team}
+    team, error = None, None
+    try:
+        team, _ = await teams.add_members(call.registry, call.caller, body.team_id, joining, limits)
+    except InvalidRequest as refusal:
+        error = refusal.message
+    results = [
+        {
+            **{"user_id": each.user_id, "user_email": each.user_email},
+            **{"success": team is not None, "error": error},
+        }
+        for each in joining
+    ]
+    return {
+        "team_id": body.team_id,
+        "results": results,
+        "total_requested": len(results),
+        "successful_additions": len(results) if team is not None else 0,
+        "failed_additions": 0 if team is not None else len(results),
+        "updated_team": views.team(team) if team is not None else None,
+    }
+
+
 async def update_member(call: Call[UpdateMember]) -> Any:
     body = call.body
     member = _member(body, body.role or "")
@@ -198,6 +234,10 @@ ENDPOINTS = (
     Endpoint("POST", ("/team/block",), OneTeam, block_team, "Block a team"),
     Endpoint("POST", ("/team/unblock",), OneTeam, unblock_team, "Let a team call again"),
     Endpoint("POST", ("/team/member_add",), AddMembers, add_members, "Add members to a team"),
+    Endpoint(
+        *("POST", ("/team/bulk_member_add",), AddManyMembers, add_many_members),
+        "Add many members to a team",
+    ),
     Endpoint("POST", ("/team/member_update",), UpdateMember, update_member, "Change a member"),
     Endpoint("POST", ("/team/member_delete",), RemoveMember, delete_member, "Remove a member"),
     Endpoint("POST", ("/team/model/add",), TeamModels, add_models, "Let a team use models"),

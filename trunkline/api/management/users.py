@@ -7,15 +7,17 @@ from typing import Any
 
 from ...access.management import users
 from ...access.management.users import Joining
-from ...errors import InvalidRequest
+from ...errors import GatewayError, InvalidRequest
 from . import views
-from .bodies import ListUsers, MaybeUser, NewUser, UpdateUser, UserIds
+from .bodies import ListUsers, MaybeUser, NewUser, UpdateUser, UpdateUsers, UserIds
 from .endpoints import Call, Endpoint, Nothing
 
 _OF_KEY = frozenset(
     {"key_alias", "duration", "aliases", "config", "permissions", "blocked", "allowed_routes"}
 )
 _NO_COLUMNS = frozenset({"teams", "team_id", "auto_create_key"})
+
+MOST_AT_ONCE = 500
 
 ROLES = {
     "proxy_admin": ("Changes and sees everything", "Admin (All Permissions)"),
@@ -54,6 +56,38 @@ async def new_user(call: Call[NewUser]) -> Any:
 async def update_user(call: Call[UpdateUser]) -> Any:
     row = await users.update(call.registry, call.caller, call.body.asked())
     return {"user_id": row["user_id"], "data": views.plain(row)}
+
+
+async def update_users(call: Call[UpdateUsers]) -> Any:
+    """Several at once, each by itself: one that fails keeps none of the others."""
+    body = call.body
+    if body.all_users and body.user_updates is not None:
+        changes = body.user_updates.asked()
+        ids = await users.all_ids(call.registry, MOST_AT_ONCE)
+        asked = [{"user_id": id, **changes} for id in ids]
+    else:
+        asked = [each.asked() for each in body.users or ()]
+    results = [await _updated(call, each) for each in asked]
+    good = sum(each["success"] for each in results)
+    return {
+        "results": results,
+        "total_requested": len(results),
+        "successful_updates": good,
+        "failed_updates": len(results) - good,
+    }
+
+
+async def _updated(call: Call[Any], asked: dict[str, Any]) -> dict[str, Any]:
+    named = {name: asked.get(name) for name in ("user_id", "user_email")}
+    try:
+        row = await users.update(call.registry, call.caller, asked)
+    except GatewayError as error:
+        if error.status >= 500:
+            raise
+        return {**named, "success": False, "error": error.message, "updated_user": None}
+    told = {"user_id": row["user_id"], "data": views.plain(row)}
+    named["user_id"] = row["user_id"]
+    return {**named, "success": True, "error": None, "updated_user": told}
 
 
 async def delete_users(call: Call[UserIds]) -> Any:
@@ -126,6 +160,7 @@ async def available_roles(call: Call[Nothing]) -> Any:
 ENDPOINTS = (
     Endpoint("POST", ("/user/new",), NewUser, new_user, "Make a user, and a key for them"),
     Endpoint("POST", ("/user/update",), UpdateUser, update_user, "Change a user"),
+    Endpoint("POST", ("/user/bulk_update",), UpdateUsers, update_users, "Change several users"),
     Endpoint("POST", ("/user/delete",), UserIds, delete_users, "Delete users and their keys"),
     Endpoint("GET", ("/user/info",), MaybeUser, user_info, "About a user, with keys and teams"),
     Endpoint("GET", ("/v2/user/info",), MaybeUser, user_info_alone, "About a user"),

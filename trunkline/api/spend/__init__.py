@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from ...deadline import Alarms
 from ...gateway import Gateway
 from ..management.endpoints import router
-from . import activity, calculate, calls, report, totals
+from . import activity, calculate, calls, report, reset, totals
 
 
 def routers(gateway: Gateway, alarms: Alarms) -> list[APIRouter]:
@@ -16,5 +16,6 @@ def routers(gateway: Gateway, alarms: Alarms) -> list[APIRouter]:
         *totals.ENDPOINTS,
         *report.ENDPOINTS,
         *activity.ENDPOINTS,
+        *reset.ENDPOINTS,
     )
     return [router(gateway, alarms, "spend", endpoints), calculate.router(gateway, alarms)]
