@@ -247,3 +247,19 @@ def test_nobody_lets_a_key_past_models_and_budgets_who_may_not_pass_them(fleet: 
         admin.having(own).ask("/key/generate", {"allowed_routes": [route]})
     admin.having(passing).ask("/key/generate", {"allowed_routes": ["/openai/v1/files"]})
     admin.having(passing).refused("/key/generate", {"allowed_routes": ["/anthropic/*"]}, 403)
+
+
+@pytest.mark.criterion("R11.3")
+@pytest.mark.parametrize("name", ["a\x00b", "u" * 1_000_000, "x:model:m", "团队", "' OR 1=1 --"])
+def test_no_customer_s_or_tag_s_name_breaks_a_call(fleet: Fleet, name: str) -> None:
+    key = fleet.admin.key(max_budget=1)
+    answers = [fleet.one(key, user=name), fleet.one(key, tags=[name])]
+    assert [answer.status for answer in answers] == [200, 200]
+    assert len(fleet.rows_of(answers)) == 2
+
+
+@pytest.mark.criterion("R11.3")
+def test_a_call_with_more_tags_than_anybody_needs_is_refused(fleet: Fleet) -> None:
+    refused = fleet.one(fleet.admin.key(), tags=[f"tag-{number}" for number in range(101)])
+    assert refused.status == 400
+    assert refused.body["error"]["param"] == "tags"

@@ -31,6 +31,9 @@ FIELDS = frozenset(
 )
 """Fields of the body that are for the gateway and unknown to every provider."""
 
+MOST_TAGS = 100
+"""Of a call: the limits of each are looked up."""
+
 COST_WEIGHT = "x-trunkline-cost-weight"
 """The header by which a client weighs costs against quality, where a learned strategy decides."""
 
@@ -57,6 +60,8 @@ def take_controls(call: Call) -> None:
     if "x-litellm-tags" in headers:
         tags = headers["x-litellm-tags"].split(",")
         call.tags += tuple(tag.strip() for tag in tags if tag.strip())
+    if len(call.tags) > MOST_TAGS:
+        raise InvalidRequest(f"A call can have {MOST_TAGS} tags at most.", param="tags")
 
 
 def _apply(call: Call, taken: Mapping[str, Any]) -> None:

@@ -47,6 +47,8 @@ log = logging.getLogger("trunkline.charging")
 
 REMEMBERED = 10_000
 """Limits of callers and models, and narrowed candidates, that are kept."""
+LONGEST_NAME = 256
+"""Characters of the longest name that a customer or a tag with limits has."""
 LONGEST_ID = 200
 """Characters of a customer's name that tell customers apart who have no row."""
 ASKED_AGAIN = 3
@@ -125,9 +127,11 @@ class Charges:
     async def _extra(self, directory: Directory, payer: Payer) -> tuple[Scope, ...]:
         found = []
         if payer.customer:
-            own = await directory.customer(payer.customer)
-            found.append(own or self._customer(payer.customer))
-        found += [await directory.tag(tag) for tag in payer.tags]
+            named = _as_kept(payer.customer)
+            own = await directory.customer(named) if len(named) <= LONGEST_NAME else None
+            found.append(own or self._customer(named))
+        tags = map(_as_kept, payer.tags)
+        found += [await directory.tag(tag) for tag in tags if len(tag) <= LONGEST_NAME]
         return tuple(scope for scope in found if scope is not None)
 
     def _customer(self, customer: str) -> Scope | None:
@@ -485,6 +489,11 @@ def _ending(error: BaseException) -> tuple[str, str]:
         kind = getattr(error, "kind", None)
         return "failure", str(kind.value) if kind is not None else error.code or error.type
     return "failure", "internal_error"
+
+
+def _as_kept(name: str) -> str:
+    """A client's word for a customer or a tag as a database can be asked for it."""
+    return name.replace("\0", "\N{REPLACEMENT CHARACTER}")
 
 
 def _told(admitted: Admitted) -> Headers:
