@@ -12,6 +12,7 @@ import math
 import time
 from collections.abc import Awaitable, Callable, Hashable
 from dataclasses import dataclass
+from itertools import chain
 from typing import Generic, TypeVar
 
 from ..errors import AuthenticationFailed, PermissionDenied
@@ -40,7 +41,11 @@ class _Kept(Generic[T]):
 class Remembered(Generic[T]):
     """What was looked up, by name: the latest, at most so many; each looked up once at a time.
 
-    seconds: that a value is good. grace: seconds that it is while the database is away.
+    What isn't there is remembered apart, as many names: whoever asks for random ones drives nothing
+    out that is.
+
+    absent: whether a value says that there is nothing. seconds: that a value is good. grace: for
+    how many it is while the database is away.
     """
 
     def __init__(
@@ -48,33 +53,36 @@ class Remembered(Generic[T]):
         look_up: Callable[[str], Awaitable[T]],
         *,
         size: int,
+        absent: Callable[[T], bool],
         seconds: Callable[[T], float],
         grace: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._look_up = look_up
         self._size = max(1, size)
+        self._is_absent = absent
         self._seconds = seconds
         self._grace = grace
         self._clock = clock
         self._kept: dict[str, _Kept[T]] = {}
+        self._absent: dict[str, _Kept[T]] = {}
         self._under_way: dict[str, asyncio.Future[T]] = {}
         self._changes = 0
 
     def now(self, name: str) -> T | None:
         """What is remembered and good; None where it has to be looked up."""
-        kept = self._kept.get(name)
+        kept = self._found(name)
         return kept.value if kept is not None and self._clock() < kept.fresh else None
 
     async def get(self, name: str) -> T:
         """Raises StoreUnavailable where it isn't known and can't be looked up."""
-        kept = self._kept.get(name)
+        kept = self._found(name)
         if kept is not None and self._clock() < kept.fresh:
             return kept.value
         try:
             return await self.read(name)
         except StoreUnavailable:
-            kept = self._kept.get(name)
+            kept = self._found(name)
             if kept is None or self._clock() > kept.read + self._grace:
                 raise
             kept.fresh = self._clock() + 1.0  # not each call waits for the database
@@ -99,9 +107,14 @@ class Remembered(Generic[T]):
 
     def _keep(self, name: str, value: T, began: float) -> None:
         self._kept.pop(name, None)
-        while len(self._kept) >= self._size:
-            del self._kept[next(iter(self._kept))]
-        self._kept[name] = _Kept(value, began + self._seconds(value), began)
+        self._absent.pop(name, None)
+        among = self._absent if self._is_absent(value) else self._kept
+        while len(among) >= self._size:
+            del among[next(iter(among))]
+        among[name] = _Kept(value, began + self._seconds(value), began)
+
+    def _found(self, name: str) -> _Kept[T] | None:
+        return self._kept.get(name) or self._absent.get(name)
 
     def _done(self, name: str, done: asyncio.Future[T]) -> None:
         if self._under_way.get(name) is done:
@@ -116,7 +129,7 @@ class Remembered(Generic[T]):
         """
         self._changes += 1
         self._under_way.clear()
-        for name, kept in self._kept.items():
+        for name, kept in chain(self._kept.items(), self._absent.items()):
             if concerned is None:
                 kept.fresh = 0.0
             elif concerned(name, kept.value):
@@ -127,6 +140,7 @@ class Remembered(Generic[T]):
         self._changes += 1
         self._under_way.pop(name, None)
         self._kept.pop(name, None)
+        self._absent.pop(name, None)
 
 
 class Directory:
@@ -152,12 +166,14 @@ class Directory:
         self._keys = Remembered(
             self._find,
             size=size,
+            absent=lambda found: found.principal is None,
             seconds=lambda found: seconds if found.principal else min(seconds, NEGATIVE_SECONDS),
             grace=grace,
         )
         self._shared = Remembered(
             lambda name: find_shared(database, name),
             size=size,
+            absent=lambda found: found.scope is None and not found.blocked,
             seconds=lambda found: seconds,
             grace=grace,
         )
