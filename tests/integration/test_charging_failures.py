@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import threading
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import httpx
@@ -19,6 +17,7 @@ from tests.support.management import MASTER
 from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.providers import Providers
 from tests.support.redis import RedisServer, redis_server
+from tests.support.traffic import Traffic
 
 CLIENTS = 8
 
@@ -40,54 +39,10 @@ def database(tmp_path: Path) -> Iterator[PostgresServer]:
         yield server
 
 
-class Traffic:
-    """Clients that call over and over. answered: ids of calls whose whole answer came.
-
-    refused: statuses of the others; 0 where the connection broke.
-    """
-
-    def __init__(self, urls: list[str], key: str) -> None:
-        self.answered: set[str] = set()
-        self.refused: list[int] = []
-        self._urls = urls
-        self._key = key
-        self._stop = threading.Event()
-
-    def _run(self, number: int) -> None:
-        body = {"model": "m", "messages": [{"role": "user", "content": "one two three"}]}
-        headers = {"authorization": f"Bearer {self._key}"}
-        with httpx.Client(headers=headers, timeout=30) as client:
-            while not self._stop.is_set():
-                url = self._urls[number % len(self._urls)]
-                number += 1
-                try:
-                    answer = client.post(f"{url}/v1/chat/completions", json=body)
-                except httpx.HTTPError:
-                    self.refused.append(0)
-                    time.sleep(0.05)
-                    continue
-                if answer.status_code == 200:
-                    self.answered.add(answer.headers["x-trunkline-call-id"])
-                else:
-                    self.refused.append(answer.status_code)
-
-    @contextmanager
-    def flowing(self) -> Iterator[None]:
-        threads = [threading.Thread(target=self._run, args=(n,)) for n in range(CLIENTS)]
-        for thread in threads:
-            thread.start()
-        try:
-            yield
-        finally:
-            self._stop.set()
-            for thread in threads:
-                thread.join()
-
-
 def recorded(fleet: Fleet, traffic: Traffic) -> None:
     """Every answered call has exactly one row, in the end."""
     rows = fleet.until(
-        fleet.rows, lambda rows: traffic.answered <= {row["request_id"] for row in rows}
+        fleet.rows, lambda rows: set(traffic.answered) <= {row["request_id"] for row in rows}
     )
     ids = [row["request_id"] for row in rows]
     assert len(ids) == len(set(ids))
@@ -108,7 +63,7 @@ def test_a_killed_gateway_loses_no_call_that_it_answered(
     first = gateway(settings)
     fleet = Fleet([first], general["database_url"])
     key = fleet.admin.key(rpm_limit=10**6, max_budget=100)
-    traffic = Traffic([first.url], key)
+    traffic = Traffic(first.url, key, CLIENTS)
     with traffic.flowing():
         fleet.until(lambda: len(traffic.answered), lambda count: count > 50)
         first.kill()
@@ -126,7 +81,7 @@ def test_calls_go_on_without_redis_and_are_counted_when_it_is_back(
     server = gateway(settings)
     fleet = Fleet([server], general["database_url"])
     key = fleet.admin.key(rpm_limit=10**6, max_budget=100)
-    traffic = Traffic([server.url], key)
+    traffic = Traffic(server.url, key, CLIENTS)
     with traffic.flowing():
         fleet.until(lambda: len(traffic.answered), lambda count: count > 20)
         redis.kill()
@@ -135,7 +90,7 @@ def test_calls_go_on_without_redis_and_are_counted_when_it_is_back(
         redis.start()
         fleet.until(lambda: server.status("/health/readiness"), lambda status: status == 200)
         time.sleep(1.0)
-    assert traffic.refused == []
+    assert traffic.failed == []
     recorded(fleet, traffic)
     spent = sum(row["spend"] for row in fleet.rows() if row["api_key"])
     fleet.until(
@@ -169,7 +124,7 @@ def test_a_valid_key_goes_on_without_the_database(
     server = gateway(config(openai, general_settings=general))
     fleet = Fleet([server], general["database_url"])
     key, unseen = fleet.admin.key(max_budget=100), fleet.admin.key()
-    traffic = Traffic([server.url], key)
+    traffic = Traffic(server.url, key, CLIENTS)
     with traffic.flowing():
         fleet.until(lambda: len(traffic.answered), lambda count: count > 20)
         database.kill()
@@ -183,7 +138,7 @@ def test_a_valid_key_goes_on_without_the_database(
         database.start()
         fleet.until(lambda: server.status("/health/readiness"), lambda status: status == 200)
         time.sleep(1.0)
-    assert traffic.refused == []
+    assert traffic.failed == []
     recorded(fleet, traffic)
     assert fleet.one(unseen).status == 200
     assert fleet.one("sk-nobody-has-this-key").status == 401
