@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from .routing.learned import Learned
     from .routing.loading import Loaded
     from .routing.recording import Recorder
+    from .store.routing_records import RoutingRecords
 
 log = logging.getLogger("trunkline")
 
@@ -212,7 +213,6 @@ class Application:
         if not general.routing_records:
             return None
         from .routing.recording import Recorder  # noqa: PLC0415
-        from .store.routing_records import RoutingRecords  # noqa: PLC0415 - with sqlite3
 
         def facts_of(deployment: Deployment) -> Mapping[str, Any]:
             return self._snapshot.facts_of(deployment)  # of whichever is current
@@ -223,9 +223,19 @@ class Application:
             known = prices_of(deployment)
             return known.charge(call) if known else None
 
-        store = RoutingRecords(located(self._settings.source.parent, general.data_directory))
         content = general.store_prompts_in_spend_logs
-        return Recorder(store, self._learned, cost, content=content)
+        return Recorder(self._record_store(), self._learned, cost, content=content)
+
+    def _record_store(self) -> RoutingRecords:
+        """PostgreSQL where it is there, else a file."""
+        from .store.routing_records import File, RoutingRecords  # noqa: PLC0415 - with sqlite3
+
+        if self._books is not None and self._books.database.dialect == "postgresql":
+            from .store.routing_tables import Tables  # noqa: PLC0415
+
+            return RoutingRecords(Tables(self._books.database.url))
+        folder = self._settings.general_settings.data_directory
+        return RoutingRecords(File(located(self._settings.source.parent, folder)))
 
     def _caching(self, metrics: Metrics) -> Answers | None:
         """What keeps answers; None where the configuration doesn't ask for it."""

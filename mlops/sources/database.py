@@ -1,4 +1,6 @@
-"""Calls in the database in which a gateway keeps what its learned strategies decided."""
+"""Calls in the database in which a gateway keeps what its learned strategies decided: a file of
+SQLite, or PostgreSQL.
+"""
 
 from __future__ import annotations
 
@@ -13,11 +15,15 @@ import numpy as np
 from ..errors import MlopsError
 from .seen import Seen
 
-_RECORDS = """
-SELECT call_id, query_text, embedding, embedder_sha256, user_id, model, output_tokens, status
-FROM routing_records ORDER BY at, call_id
-"""
+CONNECT_SECONDS = 30
+
+_RECORD = (
+    "SELECT call_id, query_text, embedding, embedder_sha256, user_id, model, output_tokens, status"
+)
+_RECORDS = f"{_RECORD} FROM routing_records ORDER BY at, call_id"
 _FEEDBACK = "SELECT call_id, score FROM feedback ORDER BY at, call_id"
+_SERVER_RECORDS = f"{_RECORD} FROM trunkline_routing_records ORDER BY at, call_id"
+_SERVER_FEEDBACK = "SELECT call_id, score FROM trunkline_routing_feedback ORDER BY at, call_id"
 
 
 def calls(path: Path) -> Iterator[Seen]:
@@ -31,6 +37,24 @@ def calls(path: Path) -> Iterator[Seen]:
                 yield Seen(call_id, score=score)
     except sqlite3.Error as error:
         raise MlopsError(f"{path}: {error}") from None
+
+
+def calls_of_server(address: str) -> Iterator[Seen]:
+    """What PostgreSQL tells. What the address leaves out comes of libpq's environment, as
+    PGPASSWORD does. Raises MlopsError."""
+    import psycopg  # noqa: PLC0415 - only for those who have data there
+
+    try:
+        with psycopg.connect(address, connect_timeout=CONNECT_SECONDS) as connection:
+            connection.read_only = True
+            with connection.cursor("records") as records:
+                for record in records.execute(_SERVER_RECORDS):
+                    yield _seen(*record)
+            with connection.cursor("feedback") as judgements:
+                for call_id, score in judgements.execute(_SERVER_FEEDBACK):
+                    yield Seen(call_id, score=score)
+    except psycopg.Error as error:
+        raise MlopsError(f"postgresql: {str(error).strip()}") from None
 
 
 def _seen(

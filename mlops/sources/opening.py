@@ -21,7 +21,8 @@ _BESIDE = ("-wal", "-shm", "-journal")
 
 
 def calls(source: str) -> Iterator[Seen]:
-    """What a source tells: a file or folder, `sqlite:///FILE`, or `s3://BUCKET/PREFIX`.
+    """What a source tells: a file or folder, `sqlite:///FILE`, `postgresql://…` or
+    `s3://BUCKET/PREFIX`.
 
     Raises MlopsError.
     """
@@ -30,8 +31,12 @@ def calls(source: str) -> Iterator[Seen]:
         yield from _objects(*rest.partition("/")[::2])
     elif scheme == "sqlite" and separator:
         yield from database.calls(_existing(Path(rest.removeprefix("/"))))
+    elif scheme in ("postgresql", "postgres") and separator:
+        yield from database.calls_of_server(source)
     elif separator:
-        raise MlopsError(f"{scheme}://: sources are files, folders, sqlite:/// and s3://")
+        raise MlopsError(
+            f"{scheme}://: sources are files, folders, sqlite:///, postgresql:// and s3://"
+        )
     else:
         yield from _path(_existing(Path(source)))
 

@@ -4,26 +4,37 @@ from __future__ import annotations
 
 import gzip
 import json
+import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 import numpy as np
+import psycopg
 import pytest
 
 from tests.support.bundles import knn_files, mock, routed, write
 from tests.support.gateway import Gateways
 from tests.support.mlops import Mlops, done, read_rows
+from tests.support.postgres import PostgresServer
 from tests.support.s3 import S3, moto
 from trunkline.routing.embedding.known import embedder
+from trunkline.store.database import address
+from trunkline.store.routing_records import RoutingRecords
+from trunkline.store.routing_tables import Tables
+from trunkline.store.rows import Feedback
+from trunkline.store.schema import upgrade
 
 EASY, HARD = "What is the capital of France?", "Prove that the square root of 2 is irrational."
 MODELS = [mock("easy", "I am easy"), mock("hard", "I am hard")]
 JUDGED = {EASY: {"thumbs": "up"}, HARD: {"score": 0.25, "comment": "half a proof"}}
 
 
-def traffic(gateway: Gateways, folder: Path, *, content: bool) -> tuple[Path, dict[str, str]]:
+def traffic(
+    gateway: Gateways, folder: Path, *, content: bool, **general: str
+) -> tuple[Path, dict[str, str]]:
     """The folder of a gateway that answered and was told how well; call ids by question."""
     config = routed(
         MODELS,
@@ -33,6 +44,7 @@ def traffic(gateway: Gateways, folder: Path, *, content: bool) -> tuple[Path, di
     config["general_settings"] = {
         "routing_records": True,
         "store_prompts_in_spend_logs": content,
+        **general,
     }
     config["litellm_settings"] = {"json_logs": True}
     server = gateway(config)
@@ -69,6 +81,45 @@ def test_records_and_feedback_become_rows_where_content_is_captured(
     } == {EASY: ("easy", 1.0, "ada"), HARD: ("hard", 0.25, "ada")}
     assert all(row["output_tokens"] > 0 for row in rows.values())
     done(mlops("prepare", output, "--output", tmp_path / "prepared", "--test-share", "0"))
+
+
+@pytest.mark.criterion("R5.6")
+def test_gateways_that_share_a_database_keep_their_records_there_together(
+    mlops: Mlops, gateway: Gateways, postgres: PostgresServer, tmp_path: Path
+) -> None:
+    url = postgres.database()
+    output = tmp_path / "rows.jsonl"
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        folder, _ = traffic(gateway, tmp_path / name, content=True, database_url=url)
+        assert not (folder / ".trunkline" / "routing.db").exists()
+
+    told = done(mlops("collect", url, "--output", output))
+
+    assert "4 rows of 6 calls, 2 without feedback" in told
+    rows = read_rows(output)
+    assert {(row["query"], row["model_name"], row["performance"]) for row in rows} == {
+        (EASY, "easy", 1.0),
+        (HARD, "hard", 0.25),
+    }
+    assert all(row["output_tokens"] > 0 and row["user_id"] == "ada" for row in rows)
+
+
+def test_records_are_written_once_postgresql_is_back_whatever_they_hold(
+    postgres: PostgresServer, tmp_path: Path
+) -> None:
+    url = postgres.database()
+    where = address(url, tmp_path)
+    records = RoutingRecords(Tables(where))
+    odd = Feedback("call-1", "2030-01-01T00:00:00.000+00:00", 0.5, "odd \0 \ud800", "somebody")
+    records.add(odd)
+    time.sleep(1.0)  # it can't be written: there are no tables yet
+    upgrade(where, patience=10)
+    records.add(replace(odd, score=1.0))
+    records.close(20)
+    with psycopg.connect(url) as connection:
+        query = "SELECT call_id, score, comment FROM trunkline_routing_feedback"
+        assert connection.execute(query).fetchall() == [("call-1", 1.0, "odd  ?")]
 
 
 @pytest.mark.criterion("R5.6")

@@ -1,8 +1,8 @@
 """What learned strategies decided, and what became of it: the material to train the next ones on.
 
-An SQLite file in write-ahead mode, which the processes of one gateway share. Rows are handed to a
-thread, which writes what has come together in one transaction; when more come than it can write,
-some are dropped, counted and told.
+Rows are handed to a thread, which writes what has come together in one transaction; when more come
+than it can write, some are dropped, counted and told. Where: see `Place`. Here, an SQLite file in
+write-ahead mode, which the processes of one gateway share; for PostgreSQL, `routing_tables.py`.
 
     routing_records  one row a call that a learned strategy routed
     feedback         one row a call that somebody judged; a later judgement replaces an earlier one
@@ -17,10 +17,10 @@ import threading
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import astuple
 from pathlib import Path
+from typing import Protocol
 
-from .rows import Feedback, RoutingRecord, Row
+from .rows import Feedback, RoutingRecord, Row, values
 
 log = logging.getLogger("trunkline.store")
 
@@ -77,23 +77,54 @@ class StoreError(Exception):
     """The file can't be used: why."""
 
 
-class RoutingRecords:
-    """Writes rows to the file of a folder, off the event loop.
+class NotWritten(Exception):
+    """Rows can't be written now: why."""
 
-    dropped: rows that found the queue full.
-    """
+
+class Place(Protocol):
+    """Where rows are kept."""
+
+    def insert(self, rows: Sequence[Row]) -> None:
+        """Writes rows, all or none; those of calls that have one take its place.
+
+        Blocks. Raises NotWritten.
+        """
+
+
+class File:
+    """The file of a folder."""
 
     def __init__(self, folder: Path) -> None:
-        """Raises StoreError where the file can't be made or is of a newer program."""
+        """Raises StoreError where it can't be made or is of a newer program."""
         self.path = folder / FILE
-        self.dropped = 0
-        self._queue: queue.Queue[Row | None] = queue.Queue(MOST_WAITING)
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with closing(self._connected()) as connection:
                 _prepare(connection)
         except (OSError, sqlite3.Error) as error:
             raise StoreError(f"{self.path}: {error}") from None
+
+    def insert(self, rows: Sequence[Row]) -> None:
+        try:
+            with closing(self._connected()) as connection:
+                _insert(connection, rows)
+        except sqlite3.Error as error:
+            raise NotWritten(str(error)) from None
+
+    def _connected(self) -> sqlite3.Connection:
+        return sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
+
+
+class RoutingRecords:
+    """Writes rows to a place, off the event loop.
+
+    dropped: rows that found the queue full.
+    """
+
+    def __init__(self, place: Place) -> None:
+        self.dropped = 0
+        self._place = place
+        self._queue: queue.Queue[Row | None] = queue.Queue(MOST_WAITING)
         self._thread = threading.Thread(target=self._write, name="routing-records", daemon=True)
         self._thread.start()
 
@@ -111,9 +142,6 @@ class RoutingRecords:
         self._queue.put(None)
         self._thread.join(seconds)
 
-    def _connected(self) -> sqlite3.Connection:
-        return sqlite3.connect(self.path, timeout=BUSY_SECONDS, isolation_level=None)
-
     def _write(self) -> None:
         """Writes until it is closed. What can't be written is kept and tried again."""
         pause = PAUSE
@@ -123,9 +151,8 @@ class RoutingRecords:
             if open_ and len(rows) < MOST_WAITING:
                 open_ = self._gather(rows)
             try:
-                with closing(self._connected()) as connection:
-                    _insert(connection, rows)
-            except sqlite3.Error as error:
+                self._place.insert(rows)
+            except NotWritten as error:
                 log.warning("routing records can't be written", extra={"error": str(error)})
                 if not open_:
                     return
@@ -164,5 +191,5 @@ def _insert(connection: sqlite3.Connection, rows: Sequence[Row]) -> None:
     connection.execute("PRAGMA synchronous=NORMAL")
     connection.execute("BEGIN IMMEDIATE")
     for row in rows:
-        connection.execute(_INTO[type(row)], astuple(row))
+        connection.execute(_INTO[type(row)], values(row))
     connection.execute("COMMIT")

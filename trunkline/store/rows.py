@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from typing import Any
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,3 +47,12 @@ class Feedback:
 
 
 Row = RoutingRecord | Feedback
+
+
+def values(row: Row) -> tuple[Any, ...]:
+    """Of a row's fields, in their order; of texts, what every database can hold."""
+    return tuple(_storable(each) if isinstance(each, str) else each for each in astuple(row))
+
+
+def _storable(text: str) -> str:
+    return text.replace("\0", "").encode("utf-8", "replace").decode()

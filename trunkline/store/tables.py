@@ -17,6 +17,8 @@ Their own names begin with `trunkline_`, so that they can stand in a database th
     spend_seen      their ids alone, for some days, where no rows are kept
     daily_spend     sums of them by day and who was charged; stay when the rows are dropped
     daily_tag_spend the same by tag
+    routing_records on PostgreSQL, one row a call that a learned strategy routed
+    routing_feedback the same for calls that somebody judged; a later judgement replaces an earlier
 
 Money is in nano-dollars. `spend` is what was spent in the running period, or ever where there is
 none; the ledger adds to it in the transaction that inserts the rows.
@@ -31,7 +33,9 @@ from sqlalchemy import (
     Boolean,
     Column,
     Date,
+    Float,
     Index,
+    LargeBinary,
     MetaData,
     PrimaryKeyConstraint,
     Table,
@@ -359,4 +363,36 @@ daily_tag_spend = Table(
     Column("model_group", Text, nullable=False),
     *_sums(),
     PrimaryKeyConstraint("date", "tag", "model_group"),
+)
+
+routing_records = Table(
+    "trunkline_routing_records",
+    METADATA,
+    Column("call_id", Text, primary_key=True),
+    Column("at", Instant, nullable=False, index=True),
+    _text("strategy"),
+    _text("bundle"),
+    Column("query_text", Text),
+    Column("embedding", LargeBinary),
+    Column("embedder_sha256", Text),
+    _text("user_id"),
+    _text("model"),
+    _text("deployment"),
+    _text("group_name"),
+    Column("scores", Text, nullable=False),
+    Column("input_tokens", BigInteger),
+    Column("output_tokens", BigInteger),
+    Column("cost_nano", BigInteger),
+    Column("latency_ms", Float, nullable=False),
+    _text("status"),
+)
+
+routing_feedback = Table(
+    "trunkline_routing_feedback",
+    METADATA,
+    Column("call_id", Text, primary_key=True),
+    Column("at", Instant, nullable=False, index=True),
+    Column("score", Float, nullable=False),
+    _text("comment"),
+    _text("source"),
 )
