@@ -11,6 +11,7 @@ import httpx
 import pytest
 
 from tests.fakes import FakeOpenAI
+from tests.support.bundles import knn_files, mock, routed, write
 from tests.support.gateway import Gateways
 from tests.support.management import MASTER, MODEL, Management
 from tests.support.providers import Providers
@@ -155,3 +156,18 @@ def test_the_budget_of_a_stored_model_holds(gateway: Gateways, tmp_path: Path) -
     at.ask("/model/new", {**NEW, "litellm_params": params, "model_info": costs})
     within(5.0, lambda: said(at, "added") == 400)
     assert said(at, "fast") == "Hello!"
+
+
+def test_a_learned_strategy_goes_on_over_what_was_added(gateway: Gateways, tmp_path: Path) -> None:
+    bundle = write(knn_files({"Hi": "one", "Ho": "two"}), tmp_path / "bundle")
+    settings = routed([mock("one", "1"), mock("two", "2")], "llmrouter-knn", model_path=str(bundle))
+    settings["general_settings"] = {"master_key": MASTER, "store_model_in_db": True}
+    at = Management(gateway(settings).url)
+    assert said(at, "auto") == "1"
+    params = {"model": "openai/x", "mock_response": "added"}
+    id = at.ask("/model/new", {"model_name": "one", "litellm_params": params})["model_id"]
+    assert said(at, "added") == 404
+    within(10.0, lambda: said(at, "auto") == "added")
+    within(10.0, lambda: said(at, "auto") == "1")
+    at.ask("/model/delete", {"id": id})
+    assert {said(at, "auto") for _ in range(10)} == {"1"}
