@@ -33,7 +33,8 @@ from .telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from .access.registry import Registry
-    from .charging.charges import Charge, Charges
+    from .charging.charge import Charge
+    from .charging.charges import Charges
     from .routing.recording import Recorder
     from .routing.workflows.workflow import Workflows
 

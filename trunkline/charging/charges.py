@@ -1,8 +1,7 @@
 """Authorises calls, admits them before they are made, and settles them after.
 
-payer = charges.open(caller)        who is charged
-await charges.authorise(call)         may they call that model at all
-charge = await charges.admit(…)       the limits of all levels hold, and the cost is reserved
+await charges.authorise(call)         may the payer call that model at all
+charge, … = await charges.admit(…)    the limits of all levels hold, and the cost is reserved
 await charge.settle(…)                what it really took; and the ledger's row
 """
 
@@ -11,17 +10,16 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Protocol
 
 from ..access.demands import customer_of
 from ..access.directory import Directory
-from ..access.money import dollars
 from ..access.scopes import Level, Scope
-from ..call import Call, Deployment, Headers
-from ..errors import BudgetExceeded, GatewayError, LimitExceeded, LimitsUnavailable
+from ..call import Call, Deployment
+from ..errors import LimitExceeded, LimitsUnavailable
 from ..ledger.prices import Prices
 from ..ledger.row import SpendRow
 from ..state.contract import (
@@ -29,19 +27,19 @@ from ..state.contract import (
     Counters,
     CountersUnavailable,
     Hold,
-    Kind,
     Missing,
     Refused,
 )
 from ..store.database import StoreUnavailable
 from ..telemetry.metrics import Metrics
 from .allowed import Resolve, check_models, narrowed
+from .charge import Charge, ending
 from .estimate import Estimate, Estimator
 from .limits import Limit, limits_of, spender, spent
 from .payer import Payer
 from .rows import row_of
-from .spoken import Spoken, fill_answer
 from .standing import Standing
+from .told import refusal, told
 
 log = logging.getLogger("trunkline.charging")
 
@@ -186,7 +184,7 @@ class Charges:
                 await charge.release()
                 raise
         payer.counted = True
-        call.limits = _told(admitted)
+        call.limits = told(admitted)
         return charge, candidates
 
     async def _covered(
@@ -237,7 +235,11 @@ class Charges:
             if isinstance(outcome, Admitted):
                 return outcome, kept
             if isinstance(outcome, Refused):
-                raise self._refusal(kept[outcome.index], holds[outcome.index], outcome)
+                limit = kept[outcome.index]
+                self.metrics.refused(limit.kind, limit.counter.partition(":")[0])
+                raise refusal(
+                    limit, holds[outcome.index], outcome, budget_status=self._budget_status
+                )
             await self._begin(payer, kept, holds, outcome)
         raise LimitsUnavailable
 
@@ -282,23 +284,6 @@ class Charges:
             if limit.budget is not None
         }
 
-    def _refusal(self, limit: Limit, hold: Hold, refused: Refused) -> LimitExceeded:
-        self.metrics.refused(limit.kind, limit.counter.partition(":")[0])
-        if limit.kind is Kind.BUDGET:
-            return BudgetExceeded(
-                f"Budget has been exceeded! Of ${dollars(limit.maximum)} the {limit.of} has"
-                f" ${dollars(max(0, refused.left))} left, and the call may cost up to"
-                f" ${dollars(hold.amount)}{_HINT if hold.elastic else ''}.",
-                status=self._budget_status,
-            )
-        what = _WHAT[limit.kind]
-        return LimitExceeded(
-            f"Rate limit of the {limit.of} reached: {limit.maximum} {what};"
-            f" {max(0, refused.left)} left, {hold.amount} needed.",
-            retry_after=refused.retry_after,
-            headers=_headers(limit.kind, limit.maximum, refused.left),
-        )
-
     def standing_of(self, deployment: Deployment) -> tuple[Scope, ...]:
         """The limits that a deployment has by the configuration, with its provider's."""
         return self._standing.scopes_of(deployment)
@@ -318,7 +303,7 @@ class Charges:
 
     async def failed(self, call: Call, error: BaseException) -> None:
         """Records a call that no deployment answered."""
-        row = row_of(call, None, *_ending(error), self.clock())
+        row = row_of(call, None, *ending(error), self.clock())
         await self.settled(self.ledger.record(row, None))
 
     async def close(self) -> None:
@@ -327,193 +312,6 @@ class Charges:
             await asyncio.wait(self._settling)
 
 
-class Charge:
-    """What an admitted call holds until it is settled, which it is exactly once.
-
-    cost: nano-dollars, once it is settled; None where it isn't known.
-    """
-
-    __slots__ = (
-        *("_admitted", "_call", "_charges", "_limits", "_parts", "_places"),
-        *("cost", "settled"),
-    )
-
-    def __init__(
-        self,
-        charges: Charges,
-        call: Call,
-        admitted: Admitted,
-        limits: tuple[Limit, ...],
-        *,
-        places: bool = False,
-    ) -> None:
-        """places: whether it has the payer's place among calls at once."""
-        self._charges = charges
-        self._call = call
-        self._admitted = admitted
-        self._limits = limits
-        self._parts: list[tuple[Scope, Admitted, tuple[Limit, ...]]] = []
-        self._places = places
-        self.settled = False
-        self.cost: int | None = None
-
-    @property
-    def call_id(self) -> str:
-        """Under which the counters know it."""
-        return self._admitted.call_id
-
-    def add(self, scope: Scope, admitted: Admitted, limits: tuple[Limit, ...]) -> None:
-        """What is held of a deployment's or a provider's budget, until it is known who answers."""
-        self._parts.append((scope, admitted, limits))
-
-    async def release(self) -> None:
-        """Gives back what a call holds that failed; its request stays counted."""
-        if not self.settled:
-            self.settled = True
-            if self._admitted.holds or self._parts:
-                parts = [part for _, part, _ in self._parts]
-                counters = self._charges.counters
-                await self._charges.settled(_ended(counters, [self._admitted, *parts]))
-            self._leave()
-
-    def _leave(self) -> None:
-        """Lets the payer's next call take a place."""
-        if self._places:
-            self._call.payer.placed = False
-
-    async def answered(self, answer: bytes) -> None:
-        """Settles a call that has its whole answer."""
-        if self._call.usage.input_tokens is None:
-            fill_answer(self._call, answer)
-        await self.settle()
-
-    async def settle(self, error: BaseException | None = None) -> None:
-        """Accounts for what the call took, and records it. error: what ended it early."""
-        if self.settled:
-            return
-        self.settled = True
-        charges, call = self._charges, self._call
-        cost = self.cost = self._cost()
-        status, kind = _ENDED_WELL if error is None else _ending(error)
-        row = row_of(call, cost, status, kind, charges.clock(), self._shared())
-        if call.attempts:
-            spender = (row.key_hash, row.key_alias, row.user_id, row.team_id)
-            charges.metrics.spent(
-                call.attempts[-1].deployment, spender, cost or 0, row.total_tokens
-            )
-        charges.estimator.learn(call)
-        try:
-            await self._kept(row)
-        except asyncio.CancelledError:
-            # Nobody knows how far it came; to do all of it again changes nothing.
-            charges.settled(self._kept(row))
-            raise
-        self._leave()
-
-    async def _kept(self, row: SpendRow) -> None:
-        charges = self._charges
-        place = await charges.counters.settle(
-            self._admitted,
-            tokens=row.total_tokens,
-            cost=row.cost or 0,
-            row=row.encoded() if charges.streams else None,
-        )
-        for scope, part, _ in self._parts:
-            cost = (row.cost or 0) if scope in self._answering() else 0
-            await charges.counters.settle(part, tokens=0, cost=cost)
-        await charges.ledger.record(row, place)
-
-    def _cost(self) -> int | None:
-        call = self._call
-        prices = self._charges.prices_of(call.attempts[-1].deployment) if call.attempts else None
-        return prices.charge(call) if prices else None
-
-    def _shared(self) -> tuple[tuple[str, int], ...]:
-        """The counters of budgets that no row of the database stands for, with their periods."""
-        held = list(zip(self._limits, self._admitted.holds, strict=True))
-        for scope, part, limits in self._parts:
-            if scope in self._answering():
-                held += zip(limits, part.holds, strict=True)
-        return tuple((spender(hold.counter), hold.period) for limit, hold in held if limit.shared)
-
-    def _answering(self) -> tuple[Scope, ...]:
-        """The scopes of the deployment that answered, or was asked last."""
-        attempts = self._call.attempts
-        return self._charges.standing_of(attempts[-1].deployment) if attempts else ()
-
-    async def until_told(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The chunks of a stream, settled before the last of them leaves, however it ends."""
-        spoken = Spoken(self._call)
-        error: BaseException | None = None
-        try:
-            async for chunk in chunks:
-                if spoken.hear(chunk):
-                    spoken.fill()
-                    await self.settle()
-                yield chunk
-        except BaseException as failure:
-            error = failure
-            raise
-        finally:
-            if not self.settled:
-                spoken.fill()
-                await self.settle(error)
-            close = getattr(chunks, "aclose", None)
-            if close is not None:
-                await close()
-
-
-async def _ended(counters: Counters, parts: Sequence[Admitted]) -> None:
-    for admitted in parts:
-        await counters.settle(admitted, tokens=0, cost=0)
-
-
-_ENDED_WELL = ("success", "")
-
-_HINT = " as it states no maximum of tokens"
-
-_WHAT = {
-    Kind.REQUESTS: "requests a minute",
-    Kind.TOKENS: "tokens a minute",
-    Kind.PARALLEL: "calls at once",
-}
-
-_NAMES = {Kind.REQUESTS: "requests", Kind.TOKENS: "tokens"}
-
-
-def _ending(error: BaseException) -> tuple[str, str]:
-    """Status and class of a failure, as the ledger has them."""
-    if isinstance(error, asyncio.CancelledError | GeneratorExit):
-        return "cancelled", "client_gone"
-    if isinstance(error, GatewayError):
-        kind = getattr(error, "kind", None)
-        return "failure", str(kind.value) if kind is not None else error.code or error.type
-    return "failure", "internal_error"
-
-
 def _as_kept(name: str) -> str:
     """A client's word for a customer or a tag as a database can be asked for it."""
     return name.replace("\0", "\N{REPLACEMENT CHARACTER}")
-
-
-def _told(admitted: Admitted) -> Headers:
-    """The rate limits as OpenAI's headers tell them: of each kind, the one with the least left."""
-    told: Headers = []
-    for kind in _NAMES:
-        least, maximum = -1, 0
-        for hold, left in zip(admitted.holds, admitted.left, strict=True):
-            if hold.kind is kind and (least < 0 or left < least):
-                least, maximum = left, hold.maximum
-        if least >= 0:
-            told += _headers(kind, maximum, least)
-    return told
-
-
-def _headers(kind: Kind, maximum: int, left: int) -> Headers:
-    name = _NAMES.get(kind)
-    if name is None:
-        return []
-    return [
-        (f"x-ratelimit-limit-{name}", str(maximum)),
-        (f"x-ratelimit-remaining-{name}", str(max(0, left))),
-    ]
