@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import psycopg
 
@@ -28,17 +29,19 @@ _numbers = count(1)
 class PostgresServer:
     """url: of its first database. Each test takes one of its own by `database`."""
 
-    def __init__(self, folder: Path, *, durable: bool = False) -> None:
-        """durable: whether what was committed outlives `kill`."""
+    def __init__(self, folder: Path, *, durable: bool = False, password: str = "") -> None:
+        """durable: whether what was committed outlives `kill`. password: that it asks for."""
         self._data = folder / "data"
         self._log = folder / "postgres.log"
         self._durable = durable
+        self._password = password
         self.port = free_port()
         self.url = self._url("postgres")
         self._process: subprocess.Popen[bytes] | None = None
 
     def _url(self, name: str) -> str:
-        return f"postgresql://trunkline@127.0.0.1:{self.port}/{name}"
+        login = f"trunkline:{quote(self._password, safe='')}" if self._password else "trunkline"
+        return f"postgresql://{login}@127.0.0.1:{self.port}/{name}"
 
     def start(self) -> None:
         if not self._data.exists():
@@ -60,9 +63,15 @@ class PostgresServer:
                 time.sleep(0.02)
 
     def _make(self) -> None:
+        known = ["-A", "trust"]
+        if self._password:
+            file = self._data.parent / "password"
+            file.write_text(self._password, "utf-8")
+            file.chmod(0o644)
+            known = ["-A", "scram-sha-256", "--pwfile", str(file)]
         made = self._run(
             "initdb",
-            *("-D", str(self._data), "-U", "trunkline", "-A", "trust", "-E", "UTF8"),
+            *("-D", str(self._data), "-U", "trunkline", *known, "-E", "UTF8"),
             *("--no-sync", "--locale=C"),
         )
         assert made.wait() == 0, self._log.read_text("utf-8", "replace")
@@ -113,12 +122,12 @@ def _found(program: str) -> str:
 
 
 @contextlib.contextmanager
-def postgres_server(*, durable: bool = False) -> Iterator[PostgresServer]:
+def postgres_server(*, durable: bool = False, password: str = "") -> Iterator[PostgresServer]:
     """Runs one while the block lasts."""
     folder = Path(tempfile.mkdtemp(prefix="trunkline-postgres-"))
     if OWNER is not None:
         shutil.chown(folder, OWNER)
-    server = PostgresServer(folder, durable=durable)
+    server = PostgresServer(folder, durable=durable, password=password)
     try:
         server.start()
         yield server

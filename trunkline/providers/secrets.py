@@ -34,6 +34,11 @@ def secrets_in(params: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(found)
 
 
+def stated_in(params: Mapping[str, Any]) -> tuple[str, ...]:
+    """The secret values of parameters alone; of headers, all."""
+    return tuple(_of_mapping(params))
+
+
 def _of_mapping(held: Mapping[str, Any], *, all_of_it: bool = False) -> Iterator[str]:
     for name, value in held.items():
         secret = all_of_it or _is_secret(name)

@@ -17,7 +17,7 @@ from ..settings.addresses import authorization, one_of_both, without_user
 from . import entra
 from .catalog import PROVIDERS, Conversion, Provider
 from .environment import ENVIRON
-from .secrets import secrets_of
+from .secrets import secrets_of, stated_in
 from .traits import traits
 
 AZURE_API_VERSION = "2025-02-01-preview"
@@ -140,7 +140,9 @@ def target_of(deployment: Deployment, operation: Operation) -> Target | None:
         model=deployment.upstream_model,
         fields=fields,
         traits=_NONE.union(*(each.traits for each in conversions)),
-        secrets=secrets_of(deployment) if tokens else place.secrets,
+        secrets=secrets_of(deployment)
+        if tokens
+        else (*place.secrets, *stated_in(deployment.params)),
         tokens=tokens,
     )
 
