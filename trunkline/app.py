@@ -98,7 +98,7 @@ class Application:
         hidden = (params.password, params.s3_aws_secret_access_key, params.s3_aws_session_token)
         found.update(each or "" for each in (*hidden, router.redis_password, general.salt_key))
         for url in (params.redis_url, router.redis_url, general.database_url):
-            found.update(addresses.secrets_of(url or ""))
+            found.update(addresses.password_of(url or ""))
         return found.union(*map(secrets_of, self._snapshot.everything))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

@@ -46,3 +46,13 @@ def secrets_of(url: str) -> tuple[str, ...]:
     user, _, password = found[2].partition(":")
     secret = password or user
     return secret, unquote(secret), authorization(url).removeprefix("Basic ")
+
+
+def password_of(url: str) -> tuple[str, ...]:
+    """The password of an address as it stands there and as it is; nothing where it has none.
+
+    For what knows its users by name, as databases do: a name alone is no secret there.
+    """
+    found = _USER.match(url)
+    password = found[2].partition(":")[2] if found else ""
+    return (password, unquote(password)) if password else ()
