@@ -193,7 +193,10 @@ async def _first_answer(
         try:
             answer = await ask(call, group, candidates)
         except LimitExceeded:
-            raise  # nothing of the provider's, and no other group has a limit of its own
+            # Nothing of the provider's, and no other group has a limit of its own.
+            if cause is not None and serving.charges is not None:
+                await serving.charges.failed(call, cause)
+            raise
         except GatewayError as error:
             if cause is not None:
                 serving.metrics.fell_back(resolve(call.group), candidates, cause, succeeded=False)

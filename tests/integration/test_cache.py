@@ -312,7 +312,7 @@ def test_who_leaves_first_takes_the_answer_from_nobody(server: Gateway, fake: Fa
         with httpx.stream("POST", url, json=body, headers=headers, timeout=30) as first:
             next(first.iter_lines())
             other = pool.submit(ask, server, "left?", stream=True)
-            time.sleep(0.3)
+            time.sleep(2.0)  # enough for a slow machine to make a client and ask
         time.sleep(0.3)
         hold.release()
         assert b"[DONE]" in other.result().content

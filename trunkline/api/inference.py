@@ -92,21 +92,29 @@ class Inference:
     async def _answer(self, call: Call, receive: Receive, send: Send) -> None:
         async with CancelledWhenGone(receive, self._alarms):
             answer = await self._gateway.answer(call)
-            serving = self._gateway.serving
-            headers = encode(_limited(answer.headers, call.limits))
-            headers += self._headers.of(call, serving.snapshot)
-            if answer.chunks is None:
-                await send_answer(send, answer.status, headers, answer.body)
-                return
-            events = _is_events(answer)
-            await send_chunks(
-                send,
-                answer.status,
-                headers,
-                answer.chunks,
-                heartbeat=serving.heartbeat if events else None,
-                last_words=partial(_last_words, call) if events else None,
-            )
+            try:
+                await self._send(call, answer, send)
+            finally:
+                close = getattr(answer.chunks, "aclose", None)
+                if close is not None:
+                    await close()
+
+    async def _send(self, call: Call, answer: Answer, send: Send) -> None:
+        serving = self._gateway.serving
+        headers = encode(_limited(answer.headers, call.limits))
+        headers += self._headers.of(call, serving.snapshot)
+        if answer.chunks is None:
+            await send_answer(send, answer.status, headers, answer.body)
+            return
+        events = _is_events(answer)
+        await send_chunks(
+            send,
+            answer.status,
+            headers,
+            answer.chunks,
+            heartbeat=serving.heartbeat if events else None,
+            last_words=partial(_last_words, call) if events else None,
+        )
 
     async def _refuse(
         self, error: GatewayError, operation: Operation, call_id: str, call: Call | None, send: Send

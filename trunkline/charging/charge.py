@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Sequence
 from typing import TYPE_CHECKING
 
 from ..access.scopes import Scope
@@ -135,8 +135,14 @@ class Charge:
         attempts = self._call.attempts
         return self._charges.standing_of(attempts[-1].deployment) if attempts else ()
 
-    async def until_told(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
-        """The chunks of a stream, settled before the last of them leaves, however it ends."""
+    def until_told(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """The chunks of a stream, settled before the last of them leaves, however it ends.
+
+        Whoever takes none of them closes it all the same.
+        """
+        return _Told(self, chunks, self._told(chunks))
+
+    async def _told(self, chunks: AsyncIterator[bytes]) -> AsyncGenerator[bytes, None]:
         spoken = Spoken(self._call)
         error: BaseException | None = None
         try:
@@ -155,6 +161,36 @@ class Charge:
             close = getattr(chunks, "aclose", None)
             if close is not None:
                 await close()
+
+
+class _Told:
+    """A stream that is settled when it is closed, even if nobody has begun to read it."""
+
+    __slots__ = ("_begun", "_charge", "_chunks", "_told")
+
+    def __init__(
+        self, charge: Charge, chunks: AsyncIterator[bytes], told: AsyncGenerator[bytes, None]
+    ) -> None:
+        self._charge = charge
+        self._chunks = chunks
+        self._told = told
+        self._begun = False
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return self
+
+    def __anext__(self) -> Awaitable[bytes]:
+        self._begun = True
+        return self._told.__anext__()
+
+    async def aclose(self) -> None:
+        if self._begun:
+            await self._told.aclose()
+            return
+        await self._charge.settle(GeneratorExit())
+        close = getattr(self._chunks, "aclose", None)
+        if close is not None:
+            await close()
 
 
 async def _ended(counters: Counters, parts: Sequence[Admitted]) -> None:
