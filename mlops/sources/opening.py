@@ -16,8 +16,8 @@ from .seen import Seen
 
 _SQLITE, _GZIP = b"SQLite format 3\0", b"\x1f\x8b"
 _S3 = "s3://"
-_BESIDE = ("-wal", "-shm", "-journal")
-"""Endings of files that SQLite keeps beside its own."""
+_BESIDE = ("-wal", "-shm", "-journal", ".lock", ".journal", "trunkline.db", "refused.rows")
+"""Endings of files that lie beside routing records: SQLite's own, and the gateway's accounts."""
 
 
 def calls(source: str) -> Iterator[Seen]:

@@ -29,7 +29,9 @@ from tests.support.documented import (
 )
 from tests.support.gateway import Gateways
 from tests.support.identities import ENTRA, Tunnel
+from tests.support.postgres import PostgresServer
 from tests.support.providers import Providers
+from tests.support.redis import redis_server
 from trunkline.settings import load
 
 pytestmark = [pytest.mark.criterion("R1.5"), pytest.mark.timeout(180)]
@@ -166,15 +168,31 @@ def tunnel(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> Iterator[T
 
 
 @pytest.fixture(scope="module")
+def stores(
+    tmp_path_factory: pytest.TempPathFactory, postgres: PostgresServer
+) -> Iterator[dict[str, str]]:
+    """Variables that lead to a database and to Redis."""
+    password = "the-redis-password-canary"
+    with redis_server(tmp_path_factory.mktemp("redis"), password=password) as redis:
+        yield {
+            "REDIS_HOST": "127.0.0.1",
+            "REDIS_PORT": str(redis.port),
+            "REDIS_PASSWORD": password,
+            "DATABASE_URL": postgres.database(),
+        }
+
+
+@pytest.fixture(scope="module")
 def served(
     request: pytest.FixtureRequest,
     fleet: Fleet,
+    stores: dict[str, str],
     tunnel: Tunnel,
     module_gateway: Gateways,
     tmp_path_factory: pytest.TempPathFactory,
 ) -> Iterator[Served]:
     into = tmp_path_factory.mktemp("configuration") / "copy"
-    served = serve(request.param, fleet, tunnel, module_gateway, into)
+    served = serve(request.param, fleet, tunnel, module_gateway, into, stores=stores)
     with served.client:
         yield served
     served.server.stop()

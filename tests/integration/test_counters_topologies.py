@@ -42,7 +42,7 @@ def run(folder: Path, port: int, *options: str, sentinel: bool = False) -> Itera
         process = subprocess.Popen(command, stdout=log, stderr=log)
     client = Redis(port=port)
     try:
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 60
         while True:
             try:
                 client.ping()

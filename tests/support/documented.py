@@ -183,16 +183,22 @@ def serve(
     into: Path,
     *,
     without: Collection[str] = (),
+    stores: Mapping[str, str] | None = None,
 ) -> Served:
     """Starts a gateway with a configuration whose providers' addresses are the fakes'.
 
-    without: variables that aren't set.
+    without: variables that aren't set. stores: those that lead to a database and to Redis, in the
+        place of others of their names.
     """
     file = redirected(FOLDER, into, fleet.address, fleet.hosts()) / f"{name}.yaml"
     given = {n: value for n, value in fleet.environment(name).items() if n not in without}
     issuers = {"AWS_ENDPOINT_URL_STS": fleet.sts.url, **tunnel.environment}
+    given |= {name: value for name, value in (stores or {}).items() if name in given}
     server = gateways(file, env=given | issuers)
-    headers = {"authorization": f"Bearer {given.get(MASTER_KEY, 'any')}"}
+    headers = {
+        "authorization": f"Bearer {given.get(MASTER_KEY, 'any')}",
+        "x-litellm-end-user-id": "somebody",
+    }
     client = httpx.Client(base_url=server.url, headers=headers, timeout=90)
     return Served(name, file, given, server, client)
 
