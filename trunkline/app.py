@@ -31,7 +31,6 @@ from .providers.lanes import Lanes
 from .providers.litellm_lane import LitellmLane
 from .providers.mock_lane import MockLane
 from .providers.secrets import secrets_of
-from .reloading import StoredReload, nothing_stored
 from .routing.health import Health
 from .routing.shared_cooldowns import SharedCooldowns
 from .serving import Lasting
@@ -46,6 +45,7 @@ if TYPE_CHECKING:
     from .bookkeeping import Books
     from .learning import Routing
     from .live.watch import Watch
+    from .reloading import StoredReload
     from .routing.learned import Learned
     from .routing.loading import Loaded
     from .routing.recording import Recorder
@@ -159,7 +159,7 @@ class Application:
             alarms,
             int(limit * MEBIBYTE),
             self._watches(),
-            reload=self._stored.now if self._stored else nothing_stored,
+            reload=self._stored.now if self._stored else _nothing_stored,
         )
         for watch in self._watches():
             watch.start()
@@ -170,6 +170,8 @@ class Application:
 
     async def _load_stored(self, books: Books, metrics: Metrics) -> None:
         """Puts the models of the database beside those of the file."""
+        from .reloading import StoredReload  # noqa: PLC0415 - only where models are stored
+
         self._stored = StoredReload(books.registry, self._settings, metrics)
         self._snapshot = await self._stored.load()
         logs.hide(self.secrets())
@@ -268,6 +270,10 @@ class Application:
             await self._session.close()
         await self._litellm.close()
         log.info("stopped")
+
+
+async def _nothing_stored() -> None:
+    """In the place of a reload, where models are those of the file alone."""
 
 
 def _session(settings: Settings) -> aiohttp.ClientSession:

@@ -11,7 +11,6 @@ import logging
 from collections.abc import Callable
 
 from .access.registry import MODELS, Registry
-from .errors import InvalidRequest
 from .live.clock import Clock
 from .live.snapshot import Snapshot, build_snapshot
 from .live.status import Result
@@ -105,8 +104,3 @@ class StoredReload:
                 log.warning("the stored models could not be read; those known stay", extra=told)
             else:
                 failures = 0
-
-
-async def nothing_stored() -> None:
-    """In the place of a reload, where models are those of the file alone."""
-    raise InvalidRequest("Models aren't stored.", code="models_not_stored")

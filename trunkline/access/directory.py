@@ -8,9 +8,10 @@ what was known stays good for a grace time; it never makes a valid key invalid.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
-from collections.abc import Awaitable, Callable, Hashable
+from collections.abc import Awaitable, Callable, Hashable, Iterable
 from dataclasses import dataclass
 from itertools import chain
 from typing import Generic, TypeVar
@@ -20,11 +21,17 @@ from ..state.contract import Bus
 from ..store.database import Database, StoreUnavailable
 from .identity import Principal
 from .lookup import Found, Shared, find_key, find_shared, find_spent
+from .money import dollars
 from .scopes import Level, Scope
 from .secrets import Secrets
 
+log = logging.getLogger("trunkline.access")
+
 NEGATIVE_SECONDS = 5.0
 """For which a key that isn't there isn't looked up again."""
+
+MOST_WARNED = 10_000
+"""Soft budgets of which is remembered that somebody was warned."""
 
 T = TypeVar("T")
 
@@ -68,11 +75,6 @@ class Remembered(Generic[T]):
         self._absent: dict[str, _Kept[T]] = {}
         self._under_way: dict[str, asyncio.Future[T]] = {}
         self._changes = 0
-
-    def now(self, name: str) -> T | None:
-        """What is remembered and good; None where it has to be looked up."""
-        kept = self._found(name)
-        return kept.value if kept is not None and self._clock() < kept.fresh else None
 
     async def get(self, name: str) -> T:
         """Raises StoreUnavailable where it isn't known and can't be looked up."""
@@ -163,6 +165,7 @@ class Directory:
         self._database = database
         self._secrets = secrets
         self._replaced: dict[str, set[str]] = {}
+        self._warned: dict[str, None] = {}
         self._keys = Remembered(
             self._find,
             size=size,
@@ -171,7 +174,7 @@ class Directory:
             grace=grace,
         )
         self._shared = Remembered(
-            lambda name: find_shared(database, name),
+            self._find_shared,
             size=size,
             absent=lambda found: found.scope is None and not found.blocked,
             seconds=lambda found: seconds,
@@ -182,9 +185,29 @@ class Directory:
     async def _find(self, token: str) -> Found:
         found = await find_key(self._database, token)
         principal = found.principal
-        if principal is not None and principal.key != token:
-            self._replaced.setdefault(principal.key, set()).add(token)
+        if principal is not None:
+            if principal.key != token:
+                self._replaced.setdefault(principal.key, set()).add(token)
+            self._warn(principal.scopes)
         return found
+
+    async def _find_shared(self, name: str) -> Shared:
+        shared = await find_shared(self._database, name)
+        if shared.scope is not None:
+            self._warn((shared.scope,))
+        return shared
+
+    def _warn(self, scopes: Iterable[Scope]) -> None:
+        """Tells once of each soft budget that is used up, until it isn't any more."""
+        for scope in scopes:
+            if scope.soft_budget is None or scope.spent < scope.soft_budget:
+                self._warned.pop(scope.name, None)
+            elif scope.name not in self._warned:
+                while len(self._warned) >= MOST_WARNED:
+                    del self._warned[next(iter(self._warned))]
+                self._warned[scope.name] = None
+                told = {"soft_budget": dollars(scope.soft_budget), "spent": dollars(scope.spent)}
+                log.warning("the soft budget of %s is used up", scope.name, extra=told)
 
     async def principal(self, key: str) -> Principal:
         """Whose key it is. Raises AuthenticationFailed; StoreUnavailable."""

@@ -34,8 +34,8 @@ class Principal:
     key: of a virtual key, its HMAC as the database has it; else empty. user_id, team_id,
         organization_id: whom it belongs to; empty where nobody.
     team_admin: whether the user administers the key's team.
-    models: what the key, its team, its user and its organization each allow, as written; a model
-        must be allowed by all; an empty list allows any.
+    models: what the key, its team (of a key of no team, its user) and its organization each allow,
+        as written; a model must be allowed by all; an empty list allows any.
     aliases: names of models that stand for others. routes: what the key is allowed of the API, as
         written; empty for what its role allows.
     scopes: whom calls are charged to. tags: that every call of the key has.

@@ -190,7 +190,11 @@ def _found(row: RowMapping) -> Found:
         team_admin=row["member.role"] == _TEAM_ADMIN,
         models=tuple(
             tuple(models)
-            for models in (_own_models(key, team), team["models"], organization["models"])
+            for models in (
+                _own_models(key, team),
+                team["models"] if team["team_id"] else user["models"],
+                organization["models"],
+            )
             if models
         ),
         aliases={**(team["model_aliases"] or {}), **(key["aliases"] or {})},
@@ -260,6 +264,7 @@ def _scope(level: Level, identity: str, limits: Mapping[str, Any]) -> Scope:
         parallel=limits.get("max_parallel_requests"),
         budget=_budget(limits),
         soft_budget=limits.get("soft_budget"),
+        spent=limits.get("spend") or 0,
         model_rpm=_whole(limits.get("model_rpm_limit")),
         model_tpm=_whole(limits.get("model_tpm_limit")),
         model_budgets=_model_budgets(limits.get("model_max_budget")),

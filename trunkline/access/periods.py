@@ -73,14 +73,35 @@ def _first_of_month(moment: datetime, months: int) -> datetime:
 def following(duration: str, resets: int, now: datetime) -> datetime:
     """The end of the period that runs now, of a budget that last began anew at `resets`.
 
-    It is the same whoever reckons and whenever: where boundaries aren't those of the calendar, they
-    follow from the one before.
+    It is the same whoever reckons and whenever within the period: where boundaries aren't those of
+    the calendar, they follow from the one before, or where nothing says when that was, they are
+    counted from 1970.
 
-    resets: seconds since 1970; 0 where it never did.
+    resets: seconds since 1970; 0 where nothing says it.
     """
     number, unit = parse(duration, "budget_duration")
-    if not resets or unit != "d" or number == 30 or number % 7 == 0:
+    if not resets:
+        return _counted_from_1970(number, unit, now)
+    if unit in "smh":
         return next_reset(duration, now)
-    last = datetime.fromtimestamp(resets, UTC)
-    periods = max(0, (now - last) // timedelta(days=number)) + 1
-    return last + timedelta(days=number * periods)
+    end = datetime.fromtimestamp(resets, UTC)
+    while end <= now:
+        end = next_reset(duration, end)
+    return end
+
+
+def _counted_from_1970(number: int, unit: str, now: datetime) -> datetime:
+    now = now.astimezone(UTC)
+    if unit == "w":
+        number, unit = 7 * number, "d"
+    if (unit, number) == ("d", 30):
+        number, unit = 1, "mo"
+    if unit == "mo":
+        past = ((now.year - 1970) * 12 + now.month - 1) % number
+        return _first_of_month(now, number - past)
+    begin = _MONDAY if unit == "d" and number % 7 == 0 else datetime(1970, 1, 1, tzinfo=UTC)
+    length = timedelta(seconds=number * _SECONDS[unit])
+    return begin + ((now - begin) // length + 1) * length
+
+
+_MONDAY = datetime(1970, 1, 5, tzinfo=UTC)

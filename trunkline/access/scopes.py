@@ -46,7 +46,7 @@ class Scope:
 
     id: of the row; of a member `team:user`. None limits nothing.
     rpm, tpm: requests and tokens a minute. parallel: calls at once. soft_budget: nano-dollars from
-    which on a warning is told.
+    which on a warning is logged. spent: in the running period, as the database knew it.
     model_rpm, model_tpm, model_budgets: the same by model group.
     default: whether the limits are those of all that have none of their own.
     """
@@ -58,6 +58,7 @@ class Scope:
     parallel: int | None = None
     budget: Budget | None = None
     soft_budget: int | None = None
+    spent: int = 0
     model_rpm: Mapping[str, int] = field(default_factory=dict)
     model_tpm: Mapping[str, int] = field(default_factory=dict)
     model_budgets: Mapping[str, Budget] = field(default_factory=dict)

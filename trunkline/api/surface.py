@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import aiohttp
-from fastapi import FastAPI, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
 from starlette.exceptions import HTTPException
@@ -28,17 +28,15 @@ from . import (
     feedback,
     health,
     hot_reload,
-    management,
     metrics,
     models,
+    no_accounts,
     openai_prefix,
     openapi,
     realtime,
     realtime_http,
     routing,
     search_tools,
-    spend,
-    stored_models,
 )
 from .http import Incoming, Receive, Scope, Send, encode, send_answer
 from .inference import Inference
@@ -68,7 +66,7 @@ class Surface:
         body_limit: int,
         watches: Sequence[Watch[Any]] = (),
         *,
-        reload: stored_models.Reload,
+        reload: Callable[[], Awaitable[None]],
     ) -> None:
         """reload: brings stored models into force."""
         self._routes = RouteTable(OPERATIONS)
@@ -129,7 +127,7 @@ def _others(
     alarms: Alarms,
     body_limit: int,
     watches: Sequence[Watch[Any]],
-    reload: stored_models.Reload,
+    reload: Callable[[], Awaitable[None]],
 ) -> FastAPI:
     app = FastAPI(
         title="Trunkline", version=__version__, docs_url=None, redoc_url=None, openapi_url=None
@@ -145,9 +143,7 @@ def _others(
         hot_reload.router(gateway, watches),
         cache.router(gateway, alarms),
         cost_map.router(gateway),
-        *management.routers(gateway, alarms),
-        *spend.routers(gateway, alarms),
-        stored_models.router(gateway, alarms, reload),
+        *_of_accounts(gateway, alarms, reload),
         search_tools.router(gateway),
     ):
         app.include_router(each)
@@ -160,6 +156,16 @@ def _others(
     for kind, handler in handlers.items():
         app.add_exception_handler(kind, handler)
     return app
+
+
+def _of_accounts(
+    gateway: Gateway, alarms: Alarms, reload: Callable[[], Awaitable[None]]
+) -> list[APIRouter]:
+    if gateway.serving.registry is None:
+        return [no_accounts.router(gateway)]
+    from . import accounts  # noqa: PLC0415 - only where there is a database
+
+    return accounts.routers(gateway, alarms, reload)
 
 
 async def _gateway_error(request: Request, error: Exception) -> Response:

@@ -1,4 +1,5 @@
-"""Which models a caller may call: those that its key, team, user and organization all allow.
+"""Which models a caller may call: those that its key, team and organization all allow; of a key of
+no team, its user in the team's place.
 
 What is allowed is written as LiteLLM writes it: names of models, names with wildcards
 (`openai/*`), access groups (`model_info.access_groups`), and `all-proxy-models`; a name that no

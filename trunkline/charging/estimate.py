@@ -176,11 +176,8 @@ def _stated(call: Call) -> int | None:
         config = body.get("generationConfig") or body.get("generation_config")
         body = config if isinstance(config, dict) else {}
         names, times = ("maxOutputTokens", "max_output_tokens"), "candidateCount"
-    for name in names:
-        most = _whole(body.get(name))
-        if most is not None:
-            return min(_MOST, most * max(1, _whole(body.get(times)) or 1))
-    return None
+    stated = [most for name in names if (most := _whole(body.get(name))) is not None]
+    return min(_MOST, max(stated) * max(1, _whole(body.get(times)) or 1)) if stated else None
 
 
 def _whole(value: Any) -> int | None:

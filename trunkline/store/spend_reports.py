@@ -170,9 +170,6 @@ _ORDERS: Mapping[str, ColumnElement[Any]] = {
     "total_tokens": _TOTAL,
     "model": spend_logs.c.model,
 }
-ORDERS = frozenset(_ORDERS)
-"""What rows can be ordered by."""
-
 _HEAVY = frozenset({"messages", "response"})
 
 

@@ -41,7 +41,6 @@ from .users import by_email, insert_user, keys_of
 SORTED_BY = frozenset(
     "team_id team_alias organization_id spend max_budget created_at updated_at".split()
 )
-MOST_MEMBERS = 500
 _MONEY = frozenset({"spend", "max_budget", "budget_duration", "model_max_budget"})
 _MEMBER_LIMITS: Mapping[str, str] = {
     "team_member_budget": "max_budget",

@@ -23,6 +23,7 @@ from ...errors import InvalidRequest
 from ...gateway import Gateway
 from ..access import required
 from ..http import read_body
+from ..no_accounts import no_database
 from ..requests import json_object
 from .fields import check_storable
 
@@ -153,11 +154,7 @@ def _optional(endpoint: Endpoint[Any]) -> bool:
 def _registry(gateway: Gateway) -> Registry:
     registry = gateway.serving.registry
     if registry is None:
-        raise InvalidRequest(
-            "No database is connected: set a master_key, and a database_url where one process"
-            " isn't all.",
-            code="no_database",
-        )
+        raise no_database()
     return registry
 
 
