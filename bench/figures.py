@@ -268,7 +268,7 @@ def accounts_ratios(accounts: Figures) -> list[Figures]:
         ),
         _plain("The same in memory and SQLite : accounts off", beside("local"), 0.75, 0.9),
         _plain("Answer from the cache in Redis : direct call", beside("cache"), 1.2, 2.0),
-        # The signs of life that each process gives are counted, too: a few in the hundreds of calls.
+        # Signs of life, of which a process gives one in ten seconds, are counted with the calls.
         _plain(
             *("Redis round trips of a call", round(accounts["redis_round_trips"], 1), 2, 2),
             at_least=False,
