@@ -24,6 +24,8 @@ GAP = 48.0
 ROW = 26.0
 LABELS = 150.0
 VALUES = 96.0
+PROMISES = 490.0
+"""Width of what is promised, in words."""
 """Room to the right of the bars, for the labels of the longest."""
 
 
@@ -316,7 +318,9 @@ def _ratios(entries: Sequence[Figures]) -> Panel:
         bottom = top + ROW * len(shown)
         values = [kept(entry, entry[name]) for entry in shown for name in ("aim", "reached")]
         low, high = min(0.95, *values), max(2.0, *values)
-        scale = Scale(low / 1.2, high * 1.1, box.x + 400, box.x + box.width - 190, log=True)
+        scale = Scale(
+            low / 1.2, high * 1.1, box.x + PROMISES + 8, box.x + box.width - 190, log=True
+        )
         for value in (0.25, 0.5, 1, 2, 4, 8):
             if scale.low <= value <= scale.high:
                 x = scale.at(value)
@@ -327,7 +331,7 @@ def _ratios(entries: Sequence[Figures]) -> Panel:
         colours = {"aim": "#1a56b0", "must": "#76aef0", "missed": "#b3261e"}
         for place, entry in enumerate(shown):
             y = top + place * ROW
-            canvas.text(box.x + 392, y + 17, entry["figure"], size=11.5, anchor="end")
+            canvas.text(box.x + PROMISES, y + 17, entry["figure"], size=11.5, anchor="end")
             x = scale.at(kept(entry, entry["reached"]))
             start = scale.at(1)
             colour = colours[entry["verdict"]]
