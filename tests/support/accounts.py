@@ -20,7 +20,7 @@ from .management import MASTER, Management
 
 INPUT, OUTPUT = 1_000, 10_000
 """Nano-dollars a token."""
-SETTLED_SECONDS = 20.0
+SETTLED_SECONDS = 40.0
 
 
 def config(upstream: FakeOpenAI, **sections: Any) -> dict[str, Any]:

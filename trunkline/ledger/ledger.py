@@ -33,7 +33,7 @@ FOLDER = "ledger"
 
 PAUSE = 0.5
 """Seconds in which rows come together."""
-LOOK = 10.0
+LOOK = 5.0
 """Seconds between two looks for rows that dead processes left."""
 CLOSE_SECONDS = 10.0
 

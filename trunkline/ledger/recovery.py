@@ -16,7 +16,7 @@ from .row import SpendRow
 
 log = logging.getLogger("trunkline.ledger")
 
-OLD = 15.0
+OLD = 10.0
 """Seconds after which a row of the stream is taken for one that nobody will bring."""
 
 
