@@ -31,8 +31,11 @@ NODE := $(if $(wildcard tests/node/package.json),tests/node/node_modules/.instal
 pip := -m pip install --quiet --quiet --disable-pip-version-check --no-input
 install := $(BIN)/python $(pip)
 install_mlops := .venv-mlops/bin/python $(pip)
-compile := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-annotate --custom-compile-command "make lock" $(LOCK)
+compiled := $(BIN)/uv pip compile --quiet --universal --generate-hashes --no-annotate \
+	--custom-compile-command "make lock" $(LOCK)
+compile := $(compiled) --python-version 3.11
+# For what runs on Lambda's runtime, and beside it.
+compile_lambda := $(compiled) --python-version 3.12
 
 .PHONY: help run test check format bench acceptance smoke mlops lock clean
 
@@ -72,6 +75,11 @@ lock: $(DEV) ## Lock the dependencies anew; LOCK=--upgrade moves them to their n
 	@$(compile) pyproject.toml --output-file requirements/serve.txt
 	@$(compile) pyproject.toml --extra dev --constraint requirements/serve.txt --output-file requirements/dev.txt
 	@echo hatchling | $(compile) - --constraint requirements/dev.txt --output-file requirements/build.txt
+	@$(compile) pyproject.toml --extra cdk --constraint requirements/serve.txt --output-file requirements/cdk.txt
+	@$(compile_lambda) pyproject.toml --extra lambda --constraint requirements/serve.txt --output-file requirements/lambda.txt
+	@$(compile_lambda) --group pyproject.toml:templates --output-file requirements/templates.txt
+	@$(compile_lambda) --group pyproject.toml:emulator --output-file requirements/emulator.txt
+	@$(compile_lambda) --group pyproject.toml:runtime --output-file requirements/runtime.txt
 	@$(compile) pyproject.toml --extra mlops --override requirements/mlops-overrides.txt --constraint requirements/serve.txt --output-file requirements/mlops.txt
 
 clean: ## Remove the environment and everything built
