@@ -88,8 +88,11 @@ def http():
 def holds(response: requests.Response) -> str:
     """What is wrong with an answer; nothing for one that is as it may be.
 
-    A fault of the gateway's own is 500; 503 is its word that nothing can take the call.
+    A fault of the gateway's own is 500; 503 is its word that nothing can take the call. 431 is the
+    server's own answer to a head that is too large.
     """
+    if response.status_code == 431:
+        return ""
     if response.status_code >= 500 and response.status_code != 503:
         return f"{response.status_code}: {response.text[:300]}"
     if response.status_code >= 400 and response.request.method != "HEAD":

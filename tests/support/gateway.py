@@ -13,15 +13,19 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import yaml
 
 from trunkline.telemetry.logs import WRITTEN_AFTER
+
+from .forking import Forked, Forks, may_fork
 
 START_SECONDS = 60.0
 STOP_SECONDS = 40.0
@@ -86,7 +90,7 @@ class Gateway:
     folder: where it runs; holds `config.yaml` and `log`.
     """
 
-    process: subprocess.Popen[bytes]
+    process: subprocess.Popen[bytes] | Forked
     host: str
     port: int
     folder: Path
@@ -136,7 +140,8 @@ class Gateway:
 
     def signal(self, number: signal.Signals, *, group: bool = False) -> None:
         """Send a signal to the process that was started, or as a terminal does to its group."""
-        (os.killpg if group else os.kill)(self.process.pid, number)
+        with contextlib.suppress(ProcessLookupError):
+            (os.killpg if group else os.kill)(self.process.pid, number)
 
     def workers(self) -> list[int]:
         """The ids of the processes that serve."""
@@ -162,6 +167,30 @@ class Gateway:
         self.process.wait()
 
 
+@cache
+def _forks() -> Forks:
+    """The process that this one's gateways are forked from."""
+    return Forks(environment(Path(tempfile.gettempdir())))
+
+
+def _spawned(
+    arguments: Sequence[str], folder: Path, env: Mapping[str, str] | None, files: str
+) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-m", "trunkline", *arguments]
+    if files:
+        command = ["sh", "-c", f'ulimit {files}; exec "$@"', "sh", *command]
+    with (folder / "log").open("wb") as log:
+        return subprocess.Popen(
+            command,
+            cwd=folder,
+            env=environment(folder, env),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+
+
 class Gateways:
     """Starts gateways and ends all that it started.
 
@@ -184,6 +213,7 @@ class Gateways:
         host: str = "127.0.0.1",
         files: str = "",
         ready: bool = True,
+        fresh: bool = False,
     ) -> Gateway:
         """Start one from a configuration.
 
@@ -191,11 +221,12 @@ class Gateways:
         arguments: further arguments of `trunkline serve`.
         files: options of `ulimit` that say how many files it may open ("-n 256").
         ready: wait until it is ready to serve.
+        fresh: in an interpreter of its own, which has imported nothing yet.
         """
         folder = self.folder / str(len(self.started))
         folder.mkdir()
         path = write_config(folder, config)
-        started = self._start(folder, path, env, arguments, host, files)
+        started = self._start(folder, path, env, arguments, host, files, fresh)
         if ready:
             started.wait_until_ready()
         return started
@@ -208,22 +239,15 @@ class Gateways:
         arguments: Sequence[str],
         host: str,
         files: str,
+        fresh: bool,
     ) -> Gateway:
         port = free_port()
-        command = [sys.executable, "-m", "trunkline", "serve", "--config", str(config)]
-        command += ["--host", host, "--port", str(port), *arguments]
-        if files:
-            command = ["sh", "-c", f'ulimit {files}; exec "$@"', "sh", *command]
-        with (folder / "log").open("wb") as log:
-            process = subprocess.Popen(
-                command,
-                cwd=folder,
-                env=environment(folder, env),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
+        serve = ["serve", "--config", str(config), "--host", host, "--port", str(port), *arguments]
+        if fresh or files or not may_fork(env or {}):
+            process = _spawned(serve, folder, env, files)
+        else:
+            (folder / "log").touch()
+            process = _forks().start(serve, folder, environment(folder, env), folder / "log")
         started = Gateway(process, host, port, folder)
         self.started.append(started)
         return started
