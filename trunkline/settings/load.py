@@ -30,6 +30,7 @@ VARIABLES = {
     "master_key": ("LITELLM_MASTER_KEY",),
     "salt_key": ("TRUNKLINE_SALT_KEY", "LITELLM_SALT_KEY"),
     "database_url": ("DATABASE_URL",),
+    "data_directory": ("TRUNKLINE_DATA_DIRECTORY",),
     "cost_map_path": (price_map.PATH_VARIABLE,),
 }
 """Where LiteLLM, and we, take keys of `general_settings` from when the file names none."""
