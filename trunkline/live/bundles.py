@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..telemetry.metrics import Metrics
+from .following import followed
 from .last_good import LastGood
 from .s3 import SCHEME, S3Source, parse_url
 from .sources import FileSource, Source
@@ -39,7 +40,9 @@ def watch_bundle(
     interval: float | None,
     metrics: Metrics,
 ) -> Watch[T]:
-    """Watches a path, or `s3://bucket/key`; `load` it, then `start` it, and `stop` it in the end.
+    """Watches a path, `s3://bucket/key`, or what a pointer names (`…/active.json`).
+
+    `load` it, then `start` it, and `stop` it in the end.
 
     name: what status and metrics call it; another one for each that is watched.
     shared: the folder that `share` made. copies: where the last good copies of what S3 holds stay
@@ -49,10 +52,10 @@ def watch_bundle(
     Raises ValueError for a URL that names no object.
     """
     remote = where.startswith(SCHEME)
-    source: Source
-    if remote:
+    source: Source | None = followed(where, size_limit, trials=True)
+    if source is None and remote:
         source = S3Source(*parse_url(where), size_limit)
-    else:
+    elif source is None:
         source = FileSource(Path(where), size_limit)
     key = hashlib.sha256(f"{name}\n{where}".encode()).hexdigest()[:16]
     return Watch(

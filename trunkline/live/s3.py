@@ -58,7 +58,7 @@ class S3Source:
         except exceptions.ClientError as error:
             if error.response["ResponseMetadata"].get("HTTPStatusCode") == _NOT_MODIFIED:
                 return None
-            raise self._failure(_told(error.response["Error"])) from None
+            raise self._failure(told(error.response["Error"])) from None
         # ValueError: an endpoint that is no URL.
         except (exceptions.BotoCoreError, ValueError) as error:
             raise self._failure(str(error)) from None
@@ -85,15 +85,21 @@ class S3Source:
 
     def _connected(self) -> Any:
         if self._client is None:
-            config = import_module("botocore.config").Config(
-                connect_timeout=CONNECT_SECONDS,
-                read_timeout=READ_SECONDS,
-                retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
-            )
-            self._client = import_module("boto3").session.Session().client("s3", config=config)
+            self._client = connect()
         return self._client
 
 
-def _told(error: dict[str, Any]) -> str:
+def connect(service: str = "s3") -> Any:
+    """boto3's client of a service of AWS, which gives up in time."""
+    config = import_module("botocore.config").Config(
+        connect_timeout=CONNECT_SECONDS,
+        read_timeout=READ_SECONDS,
+        retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
+    )
+    return import_module("boto3").session.Session().client(service, config=config)
+
+
+def told(error: dict[str, Any]) -> str:
+    """What S3 answered, in words. error: as botocore's ClientError has it."""
     code = str(error.get("Code", "unknown"))
     return f"{_TOLD.get(code) or error.get('Message') or 'S3 refused'} ({code})"

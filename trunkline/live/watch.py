@@ -80,6 +80,7 @@ class Watch(Generic[T]):
         self._before: _Held[T] | None = None
         self._fault: str | None = None
         self._busy = asyncio.Lock()
+        self._said = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     @property
@@ -105,6 +106,10 @@ class Watch(Generic[T]):
     def start(self) -> None:
         """Watches from now on, after `load`."""
         self._task = asyncio.create_task(self._watch(), name=f"watch {self.name}")
+
+    def look(self) -> None:
+        """Has the source checked at once, in the background: somebody says that it has changed."""
+        self._said.set()
 
     async def stop(self) -> None:
         """Ends watching. What is in use stays so."""
@@ -150,7 +155,7 @@ class Watch(Generic[T]):
     async def _watch(self) -> None:
         faults = 0
         while True:
-            await self._clock.sleep(self._clock.wait(TICK_SECONDS, faults))
+            await self._pause(self._clock.wait(TICK_SECONDS, faults))
             try:
                 await self._tick()
             except Exception as error:
@@ -161,9 +166,24 @@ class Watch(Generic[T]):
             else:
                 faults, self._fault = 0, None
 
+    async def _pause(self, seconds: float) -> None:
+        """Waits for so long, or until somebody says that the source has changed."""
+        ends = [self._clock.sleep(seconds), self._said.wait()]
+        waits = [asyncio.ensure_future(each) for each in ends]
+        try:
+            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for each in waits:
+                each.cancel()
+
     async def _tick(self) -> None:
         async with self._busy:
-            if self._is_due():
+            if self._said.is_set():
+                # Whatever another process has just seen may have been before that was said.
+                self._said.clear()
+                async with self._alone():
+                    await self._check(self._versions.read())
+            elif self._is_due():
                 with self._versions.lock() as mine:
                     # Another process may have checked just before it let go of the lock.
                     if mine and self._is_due():
@@ -191,13 +211,18 @@ class Watch(Generic[T]):
     @contextlib.asynccontextmanager
     async def _turn(self) -> AsyncIterator[None]:
         """Waits until nobody else, in any process, checks or goes back."""
-        async with self._busy:
-            while True:
-                with self._versions.lock() as mine:
-                    if mine:
-                        yield
-                        return
-                await self._clock.sleep(TURN_SECONDS)
+        async with self._busy, self._alone():
+            yield
+
+    @contextlib.asynccontextmanager
+    async def _alone(self) -> AsyncIterator[None]:
+        """Waits until no other process does."""
+        while True:
+            with self._versions.lock() as mine:
+                if mine:
+                    yield
+                    return
+            await self._clock.sleep(TURN_SECONDS)
 
     # One check, by whose turn it is
 
