@@ -163,6 +163,8 @@ class Application:
         )
         for watch in self._watches():
             watch.start()
+        if self._routing is not None:
+            self._routing.listen()
         if self._stored is not None:
             self._stored.start(partial(self._turn, gateway, lasting))
         _settle_memory()
@@ -202,7 +204,8 @@ class Application:
         if self._shared is None:
             self._own = share()
             self._shared = Path(self._own.name)
-        self._routing = Routing(self._settings, self._snapshot, self._shared)
+        bus = self._books.bus if self._books is not None else None
+        self._routing = Routing(self._settings, self._snapshot, self._shared, bus)
         return await self._routing.load(metrics)
 
     def _watches(self) -> tuple[Watch[Loaded], ...]:

@@ -274,6 +274,8 @@ class Decision:
     seconds: what it took.
     missing: why there is no decision, so that the built-in default picks: "no_query", "timeout",
         "busy" or "error"; empty where there is one.
+    trial, arm: while a candidate is on trial, the trial's id and who decides the call, "current" or
+        "candidate"; else empty.
     """
 
     strategy: str
@@ -282,6 +284,8 @@ class Decision:
     scores: tuple[float, ...] = ()
     seconds: float = 0.0
     missing: str = ""
+    trial: str = ""
+    arm: str = ""
 
 
 @dataclass(slots=True)

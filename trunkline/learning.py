@@ -5,24 +5,37 @@ Apart from `app.py`, so that a gateway without one loads none of it.
 
 from __future__ import annotations
 
+import logging
 import os
 from dataclasses import replace
 from pathlib import Path
 
-from .call import Operation
+from .call import Call, Deployment, Operation
+from .errors import BundleError
+from .ledger.book import PriceBook
 from .live.bundles import copies_folder, share, watch_bundle
+from .live.depot import FOLLOWED, depot
+from .live.following import CANDIDATE, CURRENT, Terms
+from .live.pointer import is_changed
 from .live.snapshot import Snapshot, build_snapshot
 from .live.steps import Steps
 from .live.watch import Watch
 from .routing.learned import Learned
 from .routing.loading import Loaded, Loader, check
 from .routing.router import Router
+from .routing.trial import Trial
 from .routing.workflows.workflow import Workflows, build_workflows
 from .settings import Settings
 from .settings.learned import S3, located
+from .settings.redis_address import address_of
+from .state.arms import Arms, trial_id
+from .state.build import arms_of, bus_of
+from .state.contract import Bus
 from .telemetry.metrics import Metrics
 
 __all__ = ["Routing", "share", "try_bundle"]
+
+log = logging.getLogger("trunkline.live")
 
 
 async def try_bundle(settings: Settings) -> None:
@@ -42,8 +55,13 @@ class Routing:
     watch: what watches the bundle; None where there is none.
     """
 
-    def __init__(self, settings: Settings, snapshot: Snapshot, shared: Path) -> None:
-        """shared: see `live.bundles.share`. Raises BundleError."""
+    def __init__(
+        self, settings: Settings, snapshot: Snapshot, shared: Path, bus: Bus | None = None
+    ) -> None:
+        """shared: see `live.bundles.share`. Raises BundleError.
+
+        bus: by which it is told of rollouts; one of its own without.
+        """
         args = settings.router_settings.learned
         assert args is not None
         self.watch: Watch[Loaded] | None = None
@@ -52,10 +70,16 @@ class Routing:
         self._loader = Loader.of(settings, snapshot.models)
         self._shared = shared
         self._learned: Learned | None = None
+        self._prices = PriceBook(snapshot.facts_of)
+        self._bus, self._own_bus = bus, False
+        self._arms: Arms | None = None
 
     async def load(self, metrics: Metrics) -> Learned:
         """What decides. Raises BundleError."""
-        self.watch = self._watch(metrics)
+        place = self._place()
+        self.watch = self._watch(place, metrics)
+        if place.endswith(FOLLOWED):
+            self._arms = arms_of(address_of(self._settings.router_settings), depot(place).name)
         if self.watch is None:
             loaded = self._loader.load(None)
             check(loaded)
@@ -67,18 +91,42 @@ class Routing:
             virtual_model=self._args.virtual_model,
             timeout=self._args.timeout_ms / 1000,
             metrics=metrics,
+            arms=self._arms,
         )
+        self._learned.cost = self._cost
         return self._learned
 
-    def _watch(self, metrics: Metrics) -> Watch[Loaded] | None:
+    def listen(self) -> None:
+        """Has what a pointer names checked whenever the bus says that it was written."""
+        watch, place = self.watch, self._place()
+        if watch is None or not place.endswith(FOLLOWED):
+            return
+        if self._bus is None:
+            self._bus = bus_of(address_of(self._settings.router_settings))
+            self._own_bus = True
+        name = depot(place).name
+
+        def hear(message: str) -> None:
+            if is_changed(message, name):
+                watch.look()
+
+        self._bus.subscribe(hear)
+
+    def _place(self) -> str:
+        """Where the bundle is: a path or a URL; empty where there is none."""
+        args = self._args
+        if args.bucket_and_key:
+            return S3 + "/".join(args.bucket_and_key)
+        return str(located(self._loader.base, args.model_path)) if args.model_path else ""
+
+    def _watch(self, place: str, metrics: Metrics) -> Watch[Loaded] | None:
         args, loader = self._args, self._loader
-        remote = args.bucket_and_key
-        if not (remote or args.model_path):
+        if not place:
             return None
         return watch_bundle(
             "bundle",
-            S3 + "/".join(remote) if remote else str(located(loader.base, args.model_path)),
-            Steps(self._build, check, self._swap, lambda loaded: loaded.version),
+            place,
+            Steps(self._build, check, self._swap, lambda loaded: loaded.title),
             shared=self._shared,
             copies=copies_folder(os.environ),
             size_limit=loader.trust.size_limit,
@@ -87,7 +135,24 @@ class Routing:
         )
 
     def _build(self, path: Path) -> Loaded:
-        return self._loader.load(path)
+        terms = Terms.read(path)
+        if terms is None:
+            return self._loader.load(path)
+        loaded, candidate, problem = self._loader.load(path / CURRENT), None, terms.problem
+        if not problem:
+            try:
+                candidate = self._loader.load(path / CANDIDATE)
+                check(candidate)
+            except BundleError as error:
+                candidate, problem = None, str(error).replace(str(path), terms.pointer)
+        if problem:
+            log.warning("the candidate can't be tried here: %s", problem)
+        trial_of = trial_id(terms.pointer, terms.revision)
+        return replace(loaded, trial=Trial(trial_of, terms.share, candidate, problem))
+
+    def _cost(self, deployment: Deployment, call: Call) -> int | None:
+        prices = self._prices(deployment)
+        return prices.charge(call) if prices else None
 
     def _swap(self, loaded: Loaded) -> None:
         if self._learned is not None:
@@ -99,6 +164,7 @@ class Routing:
         A label whose last deployment has gone ranks, and nothing is chosen by it.
         """
         self._loader = replace(self._loader, deployments=snapshot.models)
+        self._prices.turn_to(snapshot.facts_of)
         if self._learned is not None:
             self._learned.turn_to(snapshot.models)
 
@@ -111,3 +177,7 @@ class Routing:
             await self.watch.stop()
         if self._learned is not None:
             self._learned.close()
+        if self._arms is not None:
+            await self._arms.close()
+        if self._own_bus and self._bus is not None:
+            await self._bus.close()

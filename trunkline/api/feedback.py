@@ -62,6 +62,8 @@ def router(gateway: Gateway, alarms: Alarms) -> APIRouter:
         recorder = gateway.serving.recorder
         if recorder is not None:
             recorder.judged(given)
+        if gateway.serving.router.learned is not None:
+            await gateway.serving.router.learned.judged(given.call_id, given.score)
         logs.tell(log, "feedback", {"call_id": given.call_id, "score": given.score})
         return {"call_id": given.call_id, "score": given.score, "stored": recorder is not None}
 

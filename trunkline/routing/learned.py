@@ -9,9 +9,11 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from ..call import Call, Decision, Deployment
+from ..state.arms import CANDIDATE, Arms, MemoryArms
 from ..telemetry.metrics import Metrics
 from .labels import by_label, label_of
 from .loading import Loaded
@@ -27,12 +29,31 @@ MOST_WAITING = 64
 """Decisions that may be made or waited for in threads; more are not begun."""
 
 
+Cost = Callable[[Deployment, Call], int | None]
+"""Nano-dollars of what a call used on a deployment; None where no price is known."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Whose turn it is to decide a call. trial, arm: as in `Decision`."""
+
+    loaded: Loaded
+    trial: str = ""
+    arm: str = ""
+
+
+def _unknown(deployment: Deployment, call: Call) -> int | None:
+    return None
+
+
 class Learned:
     """A learned strategy, over the bundle that is in force.
 
     loaded: what decides now. A reload sets another one; calls keep the decision that they have.
     models: the deployments that `virtual_model`, the name for any of its labels, stands for.
-    labels: the label of each of them by its id, where it has one.
+    names: the labels that may be chosen: those of the bundle, and of the candidate on trial.
+    labels: the label of each deployment by its id, where it has one.
+    cost: what attempts of a trial cost.
     """
 
     def __init__(
@@ -43,14 +64,17 @@ class Learned:
         virtual_model: str,
         timeout: float,
         metrics: Metrics,
+        arms: Arms | None = None,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """timeout: seconds that a decision may take."""
+        """timeout: seconds that a decision may take. arms: where calls of a trial are counted."""
         self.models = models
         self.virtual_model = virtual_model
         self.swapped: Callable[[], None] = lambda: None
         self._timeout = timeout
         self._metrics = metrics
+        self.cost: Cost = _unknown
+        self._arms = arms or MemoryArms()
         self._clock = clock
         self._threads: ThreadPoolExecutor | None = None
         self._waiting = 0
@@ -59,17 +83,57 @@ class Learned:
     def swap(self, loaded: Loaded) -> None:
         """Puts another bundle into force, for the decisions that are made from now on."""
         self.loaded = loaded
-        self.labels = label_of(by_label(self.models, loaded.labels))
+        trial = loaded.trial
+        if trial is not None and trial.candidate is None:
+            self._arms.unusable(trial.id, CANDIDATE)
+        self._name(self.models)
         self.swapped()
 
     def turn_to(self, models: tuple[Deployment, ...]) -> None:
         """From now on, these are the deployments; before a router is built over them."""
+        self._name(models)
+
+    def _name(self, models: tuple[Deployment, ...]) -> None:
         self.models = models
-        self.labels = label_of(by_label(models, self.loaded.labels))
+        trial = self.loaded.trial
+        tried = trial.candidate.labels if trial and trial.candidate else ()
+        self.names = tuple(dict.fromkeys(self.loaded.labels + tried))
+        found = by_label(models, self.names)
+        self.labels = label_of(found)
+        # The candidate may know a deployment by another of its names.
+        self._renamed = {
+            label: self.labels[found[label][0].id] for label in tried if label in found
+        }
+
+    def turn(self, call: Call) -> Turn:
+        """Whose turn it is to decide a call."""
+        trial = self.loaded.trial
+        if trial is None or trial.candidate is None:
+            return Turn(self.loaded)
+        arm = trial.arm(call)
+        if trial.is_remembered(call, arm):
+            self._arms.decided(trial.id, arm, call.id)
+        return Turn(trial.candidate if arm == CANDIDATE else self.loaded, trial.id, arm)
+
+    def ended(self, call: Call, deployment: Deployment, *, failed: bool) -> None:
+        """An attempt ended; counted where the call is part of a trial."""
+        decision = call.decision
+        if decision is not None and decision.arm:
+            cost = None if failed else self.cost(deployment, call)
+            self._arms.ended(decision.trial, decision.arm, failed=failed, cost=cost)
+
+    async def judged(self, call_id: str, score: float) -> None:
+        """Somebody judged an answer, from 0 to 1; counted where its call is part of a trial."""
+        if self.loaded.trial is not None:
+            await self._arms.judged(self.loaded.trial.id, call_id, score)
 
     async def decide(self, call: Call) -> Decision:
         """How the call's models rank; counted, and logged where there is no decision."""
-        decision = await self.weigh(call)
+        turn = self.turn(call)
+        decision = await self.weigh(call, turn.loaded)
+        if turn.arm:
+            ranking = tuple(self._renamed.get(label, label) for label in decision.ranking)
+            decision = replace(decision, ranking=ranking, trial=turn.trial, arm=turn.arm)
         self._metrics.decided(decision)
         if decision.missing and decision.missing != "no_query":
             told = {

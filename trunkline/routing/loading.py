@@ -20,6 +20,7 @@ from .candidates_file import Described, read_candidates
 from .embedding.embedder import Embedder, EmbedderError
 from .heads.head import Head, HeadArgs, Query
 from .labels import check_labels
+from .trial import Trial
 
 if TYPE_CHECKING:
     import numpy as np
@@ -45,6 +46,7 @@ class Loaded:
 
     strategy: the name in force. version: told in headers and logs. digest: of its manifest.
     labels: names, in the order of the scores. described: what is known about each.
+    trial: of another bundle beside it, if there is one.
     """
 
     strategy: str
@@ -55,6 +57,15 @@ class Loaded:
     embedder: Embedder | None = field(repr=False)
     described: Mapping[str, Described] = field(repr=False)
     manifest: Manifest = field(repr=False)
+    trial: Trial | None = None
+
+    @property
+    def title(self) -> str:
+        """What status and logs call it, with the candidate beside it."""
+        trial = self.trial
+        if trial is None or trial.candidate is None:
+            return self.version
+        return f"{self.version} ({trial.candidate.version} for {trial.share:.0%})"
 
     @property
     def blocking(self) -> bool:

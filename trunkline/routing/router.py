@@ -142,7 +142,7 @@ class Router:
             labels = learned.labels
             members = [self._candidate(each) for each in deployments if each.id in labels]
             return Pool(members, self._below, name=learned.virtual_model, labels=labels)
-        found = by_label(deployments, learned.loaded.labels)
+        found = by_label(deployments, learned.names)
         if len(found) < 2 or deployments[0].group in self._manners:
             return None
         members = [self._candidate(each) for each in deployments]
@@ -269,6 +269,8 @@ class Router:
         vitals.latencies.add(now, seconds / (usage.output_tokens or 1), here.kept_latencies)
         if call.stream and first_chunk is not None:
             vitals.first_chunks.add(now, first_chunk, here.kept_latencies)
+        if self.learned is not None:
+            self.learned.ended(call, deployment, failed=False)
         _leave(here)
 
     def failed(
@@ -278,6 +280,8 @@ class Router:
         here = self._candidate(deployment)
         if self._rules.blames(here, call, error, seconds):
             self._blame(here, call, error)
+        if self.learned is not None:
+            self.learned.ended(call, deployment, failed=True)
         _leave(here)
 
     def _blame(self, here: Candidate, call: Call, error: ProviderError) -> None:

@@ -38,6 +38,8 @@ def tell(
         label = labels.get(chosen.id, "")
         told["label"] = label
         told["bundle"] = decision.bundle
+        if decision.arm:
+            told["arm"] = decision.arm
         told["decision_ms"] = round(decision.seconds * 1000, 3)
         if label in decision.ranking:
             told["strategy"] = decision.strategy

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
-from ..settings.redis_address import address_of
+from ..settings.redis_address import RedisAddress, address_of
 from ..settings.schema import RouterSettings
+from .arms import Arms, MemoryArms
+from .arms_files import FileArms
+from .arms_redis import RedisArms
 from .bus import RedisBus
 from .contract import Bus, Counters, Stream
 from .failing import Outages, SharedCounters
@@ -45,6 +49,21 @@ def build(settings: RouterSettings, outages: Outages, *, workers: int) -> State:
         processes=workers,
     )
     return State(shared, RedisBus(partial(open_connection, address), link), stream)
+
+
+def bus_of(address: RedisAddress | None) -> Bus:
+    """A bus without counters, for who has no others. Connects to nothing yet."""
+    if address is None:
+        return MemoryBus()
+    open = partial(open_connection, address)
+    return RedisBus(open, Link(open))
+
+
+def arms_of(address: RedisAddress | None, pointer: str) -> Arms:
+    """Where a pointer's trials are counted. pointer: its name."""
+    if address is not None:
+        return RedisArms(Link(partial(open_connection, address)))
+    return MemoryArms() if "://" in pointer else FileArms(Path(pointer).parent)
 
 
 def warning(settings: RouterSettings, workers: int) -> str | None:

@@ -13,6 +13,8 @@
     p:<counter>         calls at once: only a name, which is counted in `held`
     unwritten    hash   of each budget, by its key, what the rows in the stream cost
     ledger       stream rows that the database may lack: `r` the row, `c` its cost and its budgets
+    trial:<t>    hash   what became of a trial's calls, see `arms.py`; `trial:<t>:<call>` text, who
+                        decided the call
     changes      channel of the bus
 
 Amounts are whole numbers up to 2⁵³, which Lua counts exactly; nano-dollars up to nine million
@@ -34,6 +36,7 @@ CALLS = f"{TAG}:calls:"
 WINDOW = f"{TAG}:w:"
 BUDGET = f"{TAG}:b:"
 PLACES = f"{TAG}:p:"
+TRIAL = f"{TAG}:trial:"
 
 MOST = 2**53
 """The largest amount that is counted exactly; a limit beyond it limits nothing that can be."""

@@ -81,7 +81,9 @@ class Run:
         self.tools = tools
         self.call = call
         self.query = query_of(call)
-        self.loaded: Loaded = tools.learned.loaded
+        turn = tools.learned.turn(call)
+        self.loaded: Loaded = turn.loaded
+        self._turn = turn
         self._group = group
         self._candidates = candidates
         self._pipeline = pipeline
@@ -99,7 +101,12 @@ class Run:
         self._end = asyncio.get_running_loop().time() + self._seconds()
         self._waiting = 0
         self._waiting_since = 0.0
-        call.decision = Decision(self.loaded.strategy, self.loaded.version)
+        call.decision = self._decision()
+
+    def _decision(self, ranking: tuple[str, ...] = (), scores: tuple[float, ...] = ()) -> Decision:
+        loaded, turn = self.loaded, self._turn
+        made = Decision(loaded.strategy, loaded.version, ranking, scores)
+        return replace(made, trial=turn.trial, arm=turn.arm) if turn.arm else made
 
     def _seconds(self) -> float:
         """For all but the answer, which has at least half of what the client allows."""
@@ -205,7 +212,7 @@ class Run:
         self, step: str, asked: Asked, body: dict[str, Any], *, operation: Operation, answers: bool
     ) -> Call:
         outer = self.call
-        decision = Decision(self.loaded.strategy, self.loaded.version, asked.ranking, asked.scores)
+        decision = self._decision(asked.ranking, asked.scores)
         shared: dict[str, Any] = {
             "id": f"{outer.id}-{len(outer.inner) + 1}",
             "operation": operation,
@@ -306,7 +313,7 @@ class Run:
         assert inner.part is not None
         call.attempts += inner.attempts
         label = inner.part.label
-        call.decision = Decision(self.loaded.strategy, self.loaded.version, (label,))
+        call.decision = self._decision((label,))
         self.tools.metrics.decided(call.decision)
         others = total(each.usage for each in call.inner if each is not inner)
         if answer.chunks is not None:
