@@ -1,4 +1,4 @@
-"""The command line: `trunkline serve`, `config check`, `db upgrade` and `bundle …`."""
+"""The command line: `trunkline serve`, `config check`, `db upgrade`, `bundle …`, `rollout …`."""
 
 from __future__ import annotations
 
@@ -172,6 +172,7 @@ def _parser() -> argparse.ArgumentParser:
     upgrading.add_argument("--config", type=Path, required=True, metavar="FILE")
     upgrading.set_defaults(command=upgrade)
     _add_bundle(commands)
+    _add_rollout(commands)
     return parser
 
 
@@ -202,6 +203,25 @@ def _bundle(command: str, options: argparse.Namespace) -> int:
     except BundleError as error:
         return _refuse(str(error))
     return 0
+
+
+def _add_rollout(commands: Any) -> None:
+    # numpy loads for these commands only, and all parsers are made for each.
+    from .rollout.command_line import add  # noqa: PLC0415
+
+    add(commands, _rollout)
+
+
+def _rollout(command: str, options: argparse.Namespace) -> int:
+    from .rollout.commands import run  # noqa: PLC0415
+    from .rollout.outcomes import RolloutError  # noqa: PLC0415
+
+    try:
+        lines, good = run(command, options)
+    except RolloutError as error:
+        return _refuse(str(error))
+    print("\n".join(lines))
+    return 0 if good else USAGE
 
 
 def _port(text: str) -> int:

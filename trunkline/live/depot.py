@@ -15,7 +15,7 @@ from typing import Final, Protocol
 
 from .pointer import NAME, Pointer, PointerError, Target, decode
 from .s3 import SCHEME
-from .sources import Unfit
+from .sources import SourceError, Unfit
 
 INCOMING: Final = "incoming/"
 EVALUATION: Final = "evaluation/"
@@ -26,6 +26,10 @@ FOLLOWED: Final = f"/{NAME}"
 
 class Conflict(Exception):
     """Somebody else has written the pointer since it was read."""
+
+
+class Gone(SourceError):
+    """There is no such upload any more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ class Depot(Protocol):
         ...
 
     def look(self, key: str, version_id: str = "") -> Upload:
-        """An upload as it lies there; the latest of its key without a version."""
+        """An upload as it lies there; the latest of its key without a version. Raises Gone."""
         ...
 
     def listed(self, folder: str) -> list[str]:

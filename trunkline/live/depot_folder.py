@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Final
 
 from .. import json_text
-from .depot import INCOMING, Conflict, Found, Upload, read_pointer
+from .depot import INCOMING, Conflict, Found, Gone, Upload, read_pointer
 from .pointer import MOST_BYTES, NAME, Pointer, Target, encode
 from .sources import SourceError, too_large
 
@@ -77,8 +77,11 @@ class FolderDepot:
 
     def look(self, key: str, version_id: str = "") -> Upload:
         with self._failing(key):
-            digest = version_id or self._kept(self._folder / key)
-            found = (self._versions / digest).stat()
+            try:
+                digest = version_id or self._kept(self._folder / key)
+                found = (self._versions / digest).stat()
+            except FileNotFoundError:
+                raise Gone(f"{self._folder / key}: there is no such file") from None
             return Upload(key, digest, digest, found.st_size, found.st_mtime)
 
     def _kept(self, file: Path) -> str:

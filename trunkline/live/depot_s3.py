@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .depot import Conflict, Found, Upload, read_pointer
+from .depot import Conflict, Found, Gone, Upload, read_pointer
 from .pointer import MOST_BYTES, NAME, Pointer, Target, encode
 from .s3 import CHUNK, FETCH_SECONDS, SCHEME, connect, told
 from .sources import SourceError, too_large
@@ -102,6 +102,8 @@ class S3Depot:
         try:
             answer = self._ask("head_object", key, **version)
         except _Refused as error:
+            if error.status == _NOT_FOUND:
+                raise Gone(f"{self._place(key)}: there is no such object") from None
             raise self._failure(key, error) from None
         found = answer.get("VersionId", "")
         return Upload(

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from ..settings.redis_address import RedisAddress, address_of
 from ..settings.schema import RouterSettings
+from . import keys
 from .arms import Arms, MemoryArms
 from .arms_files import FileArms
 from .arms_redis import RedisArms
@@ -57,6 +58,15 @@ def bus_of(address: RedisAddress | None) -> Bus:
         return MemoryBus()
     open = partial(open_connection, address)
     return RedisBus(open, Link(open))
+
+
+async def publish_once(address: RedisAddress, message: str) -> None:
+    """Says something to all processes, for who isn't one of them. Raises LinkDown."""
+    link = Link(partial(open_connection, address))
+    try:
+        await link.ask("PUBLISH", keys.CHANGES, b"once " + message.encode())
+    finally:
+        await link.close()
 
 
 def arms_of(address: RedisAddress | None, pointer: str) -> Arms:
