@@ -1,0 +1,1 @@
+"""Judges what is uploaded, and watches what is on trial. See `handler.py`."""
