@@ -1,0 +1,1 @@
+"""The whole deployment in an emulated AWS: `make emulate`."""
