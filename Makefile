@@ -20,12 +20,14 @@ TORCH ?= torch==2.13.0
 PYTEST ?=
 BENCH ?=
 ACCEPTANCE ?=
+EMULATE ?=
 LOCK ?=
 
 BIN := .venv/bin
 SERVE := .venv/.serve
 DEV := .venv/.dev
 MLOPS := .venv-mlops/.mlops
+EMULATOR := .venv-emulator/.emulator
 NODE := $(if $(wildcard tests/node/package.json),tests/node/node_modules/.installed)
 
 pip := -m pip install --quiet --quiet --disable-pip-version-check --no-input
@@ -37,7 +39,7 @@ compile := $(compiled) --python-version 3.11
 # For what runs on Lambda's runtime, and beside it.
 compile_lambda := $(compiled) --python-version 3.12
 
-.PHONY: help run test check format bench acceptance smoke mlops lock clean
+.PHONY: help run test check format bench acceptance smoke emulate mlops lock clean
 
 help: ## List the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -66,6 +68,10 @@ bench: $(DEV) $(MLOPS) ## Measure against other gateways; writes bench/results/
 acceptance: $(DEV) ## List the 93 criteria with the tests that show each, and what is uncovered
 	@$(BIN)/python -m tests.acceptance $(ACCEPTANCE)
 
+emulate: $(DEV) $(EMULATOR) ## Deploy into an emulated AWS, use it and destroy it
+	@tools/apt-install redis-server $(if $(shell command -v initdb),,postgresql)
+	@$(BIN)/python -m tests.emulation $(EMULATE)
+
 smoke: $(SERVE) ## Start `make run`, ask it what the README asks, and stop it
 	@$(BIN)/python -m tools.smoke
 
@@ -83,7 +89,7 @@ lock: $(DEV) ## Lock the dependencies anew; LOCK=--upgrade moves them to their n
 	@$(compile) pyproject.toml --extra mlops --override requirements/mlops-overrides.txt --constraint requirements/serve.txt --output-file requirements/mlops.txt
 
 clean: ## Remove the environment and everything built
-	rm -rf .venv .venv-mlops build dist tests/node/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis
+	rm -rf .venv .venv-mlops .venv-emulator build dist tests/node/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis
 
 $(BIN)/python .venv-mlops/bin/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Trunkline needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
@@ -109,6 +115,12 @@ $(MLOPS): requirements/mlops.txt requirements/build.txt pyproject.toml | .venv-m
 	@$(install_mlops) $(TORCH)
 	@$(install_mlops) --no-deps --require-hashes -r requirements/mlops.txt -r requirements/build.txt
 	@$(install_mlops) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+$(EMULATOR): requirements/emulator.txt
+	@python=$$(tools/lambda-python) && echo "Installing the emulator of AWS into .venv-emulator" && \
+		$$python -m venv --clear .venv-emulator
+	@.venv-emulator/bin/python $(pip) --require-hashes -r requirements/emulator.txt
 	@touch $@
 
 tests/node/node_modules/.installed: tests/node/package.json tests/node/package-lock.json

@@ -1,0 +1,124 @@
+"""Deploys the profile `dev` into an emulated AWS and uses it: `python -m tests.emulation`.
+
+    --keep-logs FOLDER   where logs and synthesised templates are copied in the end
+    --until TEXT         ends after the first step whose sentence holds the text
+
+Exits 1 at the first step that doesn't hold, after what helps to see why. Everything that was
+started is stopped in the end, whatever happens.
+"""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import tempfile
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, NoReturn
+
+from tests.fakes.openai import FakeOpenAI
+
+from . import documents, stores, table, world
+from .cdk import CDK
+from .deployment import Deployment
+from .emulated import AWS, PYTHON, emulated
+from .progress import Progress
+from .scenario import Scenario, workspace
+from .tasks import service
+from .training import Trainer
+
+CONTEXT = {
+    "profile": "dev",
+    "architecture": "x86_64",
+    "image": "ghcr.io/example/trunkline:now",
+    "emulated": "true",
+}
+"""architecture: this machine's, as the emulator runs the functions here."""
+
+_SHOWN_LINES = 60
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(prog="python -m tests.emulation", description=__doc__)
+    parser.add_argument("--keep-logs", type=Path)
+    parser.add_argument("--until", default="")
+    arguments = parser.parse_args()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _ended)
+    if not PYTHON.exists():
+        parser.error("there is no .venv-emulator: run this by `make emulate`")
+    with tempfile.TemporaryDirectory(prefix="trunkline-emulation-") as name:
+        folder = Path(name)
+        try:
+            return _run(folder, arguments.until)
+        finally:
+            if arguments.keep_logs:
+                _keep(folder, arguments.keep_logs)
+
+
+def _ended(number: int, frame: Any) -> NoReturn:
+    sys.exit(128 + number)
+
+
+def _run(folder: Path, last: str) -> int:
+    with ExitStack() as stack:
+        enter = stack.enter_context
+        kept = enter(stores.running(workspace(folder, "stores")))
+        provider = enter(FakeOpenAI(keys=[documents.PROVIDER_KEY]))
+        trainer = Trainer()
+        answers = {"made": kept.made, "sagemaker/createTrainingJob": trainer.train}
+        answers["emptied"] = lambda about: _empty(trainer, about["bucket"])
+        outside = enter(world.listening(answers))
+        aws = trainer.aws = enter(emulated(workspace(folder, "aws"), kept, outside))
+        cdk = CDK(aws, CONTEXT)
+        deployment = Deployment(aws)
+        tasks = enter(service(deployment, kept, workspace(folder, "tasks")))
+        scenario = Scenario(aws, cdk, deployment, tasks, provider, trainer)
+        progress = Progress()
+        try:
+            for what, do in scenario.steps():
+                progress.step(what, do)
+                if what == "The stacks are synthesised":
+                    deployed = table.types(cdk.assembly)
+                if last and last in what:
+                    return 0
+        except Exception as error:  # noqa: BLE001 - whatever it was, it is told, and the run fails
+            _explain(error, aws, scenario)
+            return 1
+        table.print_table(deployed, ())
+    return 0
+
+
+def _empty(trainer: Trainer, bucket: str) -> dict[str, str]:
+    assert trainer.aws is not None
+    trainer.aws.empty(bucket)
+    return {}
+
+
+def _explain(error: Exception, aws: AWS, scenario: Scenario) -> None:
+    print(f"\n{type(error).__name__}: {error}", flush=True)
+    for name, lines in aws.functions_logs():
+        print(f"\n--- {name}\n{lines}")
+    for task in (*scenario.service.running, *scenario.service.ended):
+        print(f"\n--- task at {task.url}\n{_tail(task.log())}")
+    print(f"\n--- the emulator\n{_tail(aws.log())}", flush=True)
+
+
+def _tail(text: str) -> str:
+    return "\n".join(text.splitlines()[-_SHOWN_LINES:])
+
+
+def _keep(folder: Path, where: Path) -> None:
+    """Copies what explains a run."""
+    import shutil
+
+    for pattern in ("aws/*.log", "aws/cdk.out/*.json", "tasks/*/log", "stores/*.log"):
+        for path in folder.glob(pattern):
+            target = where / path.relative_to(folder)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy(path, target)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
