@@ -27,7 +27,7 @@ TRIES = 20
 """At writing a pointer that others write, too."""
 LONGEST_MARK = 256
 
-_UNMARKABLE = re.compile(r"[^A-Za-z0-9 +\-=._:/@]+")
+_UNMARKABLE = re.compile(r"[^A-Za-z0-9+\-=._:/@]+")
 """What tags of S3 may not hold, or not everywhere."""
 
 
