@@ -27,6 +27,7 @@ BIN := .venv/bin
 SERVE := .venv/.serve
 DEV := .venv/.dev
 MLOPS := .venv-mlops/.mlops
+SCHEMAS := .venv-schemas/.schemas
 EMULATOR := .venv-emulator/.emulator
 NODE := $(if $(wildcard tests/node/package.json),tests/node/node_modules/.installed)
 
@@ -39,7 +40,7 @@ compile := $(compiled) --python-version 3.11
 # For what runs on Lambda's runtime, and beside it.
 compile_lambda := $(compiled) --python-version 3.12
 
-.PHONY: help run test check format bench acceptance smoke emulate mlops lock clean
+.PHONY: help run test check format bench acceptance smoke emulate mlops lock clean image image-amd64 image-arm64
 
 help: ## List the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -51,12 +52,13 @@ test: $(DEV) $(MLOPS) $(NODE) ## Run the whole test suite
 	@tools/apt-install redis-server nginx-light $(if $(shell command -v initdb),,postgresql)
 	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST)
 
-check: $(DEV) ## Check format, lint, types, import layers and portability
+check: $(DEV) $(SCHEMAS) ## Check format, lint, types, import layers, schemas and portability
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports --no-logo
 	@$(BIN)/python -m tools.check_portable
+	@.venv-schemas/bin/python -m tools.check_schemas
 
 format: $(DEV) ## Format the code and mend what the linter can
 	@$(BIN)/ruff format .
@@ -72,6 +74,15 @@ emulate: $(DEV) $(EMULATOR) ## Deploy into an emulated AWS, use it and destroy i
 	@tools/apt-install redis-server $(if $(shell command -v initdb),,postgresql)
 	@$(BIN)/python -m tests.emulation $(EMULATE)
 
+image: image-amd64 image-arm64 ## Build the container images for amd64 and arm64, and try them
+
+# Without Docker, in the store build/images. The tests run each image on its own platform, which
+# QEMU plays where it isn't this machine's.
+image-amd64 image-arm64: image-%: $(DEV)
+	@tools/apt-install buildah debootstrap $(if $(filter-out $(shell dpkg --print-architecture),$*),qemu-user-static binfmt-support)
+	@$(BIN)/python -m tools.image $*
+	@TRUNKLINE_IMAGES=$* $(BIN)/python -m pytest --capture no tests/images
+
 smoke: $(SERVE) ## Start `make run`, ask it what the README asks, and stop it
 	@$(BIN)/python -m tools.smoke
 
@@ -83,15 +94,16 @@ lock: $(DEV) ## Lock the dependencies anew; LOCK=--upgrade moves them to their n
 	@echo hatchling | $(compile) - --constraint requirements/dev.txt --output-file requirements/build.txt
 	@$(compile) pyproject.toml --extra cdk --constraint requirements/serve.txt --output-file requirements/cdk.txt
 	@$(compile_lambda) pyproject.toml --extra lambda --constraint requirements/serve.txt --output-file requirements/lambda.txt
+	@$(compile) --group pyproject.toml:schemas --output-file requirements/schemas.txt
 	@$(compile_lambda) --group pyproject.toml:templates --output-file requirements/templates.txt
 	@$(compile_lambda) --group pyproject.toml:emulator --output-file requirements/emulator.txt
 	@$(compile_lambda) --group pyproject.toml:runtime --output-file requirements/runtime.txt
 	@$(compile) pyproject.toml --extra mlops --override requirements/mlops-overrides.txt --constraint requirements/serve.txt --output-file requirements/mlops.txt
 
 clean: ## Remove the environment and everything built
-	rm -rf .venv .venv-mlops .venv-emulator build dist tests/node/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis
+	rm -rf .venv .venv-* build dist tests/node/node_modules .hypothesis .import_linter_cache .mypy_cache .pytest_cache .ruff_cache .schemathesis
 
-$(BIN)/python .venv-mlops/bin/python:
+$(BIN)/python .venv-mlops/bin/python .venv-schemas/bin/python:
 	@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Trunkline needs Python 3.11 or newer: make PYTHON=python3.12 ...")'
 	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || tools/apt-install python3-venv
 	@$(PYTHON) -m venv $(@D)/..
@@ -121,6 +133,11 @@ $(EMULATOR): requirements/emulator.txt
 	@python=$$(tools/lambda-python) && echo "Installing the emulator of AWS into .venv-emulator" && \
 		$$python -m venv --clear .venv-emulator
 	@.venv-emulator/bin/python $(pip) --require-hashes -r requirements/emulator.txt
+	@touch $@
+
+$(SCHEMAS): requirements/schemas.txt | .venv-schemas/bin/python
+	@echo "Installing what checks other programs' files into .venv-schemas"
+	@.venv-schemas/bin/python $(pip) --require-hashes -r requirements/schemas.txt
 	@touch $@
 
 tests/node/node_modules/.installed: tests/node/package.json tests/node/package-lock.json

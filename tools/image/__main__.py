@@ -42,7 +42,6 @@ def build(architecture: str) -> None:
 def main() -> None:
     for architecture in sys.argv[1:] or [NATIVE]:
         started = time.monotonic()
-        base.make(NATIVE)
         base.make(architecture)
         build(architecture)
         print(f"Built {image_of(architecture)} in {time.monotonic() - started:.0f} s", flush=True)

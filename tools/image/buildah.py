@@ -14,7 +14,8 @@ ROOT = Path(__file__).parents[2]
 STORE = ROOT / "build" / "images"
 NATIVE = {"x86_64": "amd64", "aarch64": "arm64"}[os.uname().machine]
 """The platform of this machine, as Docker calls it."""
-VARIANTS = {"amd64": "", "arm64": "v8"}
+MACHINES = {"amd64": "x86_64", "arm64": "aarch64"}
+BINFMT = Path("/proc/sys/fs/binfmt_misc")
 
 
 def image_of(architecture: str) -> str:
@@ -23,6 +24,22 @@ def image_of(architecture: str) -> str:
 
 def base_of(architecture: str) -> str:
     return f"localhost/trunkline-base:{architecture}"
+
+
+def platform_of(architecture: str) -> list[str]:
+    """Options that name the platform; with `linux/arm64` buildah means the variant v8."""
+    return [f"--arch={architecture}", *(["--variant=v8"] if architecture == "arm64" else [])]
+
+
+def emulate(architecture: str) -> None:
+    """Lets the kernel run the platform's programs, through QEMU where it is another one."""
+    if architecture == NATIVE:
+        return
+    if not (BINFMT / "status").exists():
+        subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", BINFMT], check=True)
+    name = f"qemu-{MACHINES[architecture]}"
+    if not (BINFMT / name).exists():
+        subprocess.run(["update-binfmts", "--enable", name], check=True)
 
 
 def buildah(*arguments: str | Path, show: bool = False) -> str:
@@ -58,10 +75,7 @@ def history(image: str) -> str:
 @contextmanager
 def working(image: str, architecture: str) -> Iterator[str]:
     """A container of the image, to be looked into or filled; it is removed at the end."""
-    platform = ["--arch", architecture]
-    if variant := VARIANTS[architecture]:
-        platform += ["--variant", variant]
-    container = buildah("from", "--pull-never", *platform, image)
+    container = buildah("from", "--pull-never", *platform_of(architecture), image)
     try:
         yield container
     finally:

@@ -144,6 +144,7 @@ def running(
 
     configuration: the folder. log: what it prints. environment: added to the image's.
     """
+    buildah.emulate(architecture)
     image = buildah.config(buildah.image_of(architecture))
     own = dict(variable.partition("=")[::2] for variable in image["Env"])
     environment = own | dict(environment)
