@@ -1,0 +1,1 @@
+"""Builds the layers of the functions on Lambda. See `building.py`; `python -m layers build`."""
