@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import accounts, drawing, figures, ledger, report, routers
+from . import accounts, drawing, figures, ledger, report, rollout, routers
 from .contenders import CONTENDERS, running_upstream, write_lane_config
 from .figures import Figures
 from .installation import BUILD, install, machine, versions
@@ -28,9 +28,18 @@ from .processes import BenchError, Server, foreign_load
 RESULTS = Path(__file__).with_name("results")
 QUIET = 0.05
 """The share of the machine that others may use without being mentioned."""
-ADDABLE = ("routing", "accounts", "ledger")
+ADDABLE = ("routing", "accounts", "ledger", "rollout")
 """Measures whose figures stand by themselves."""
-MEASURES = ("start", "throughput", "streaming", "memory", "routing", "accounts", "ledger")
+MEASURES = (
+    "start",
+    "throughput",
+    "streaming",
+    "memory",
+    "routing",
+    "accounts",
+    "ledger",
+    "rollout",
+)
 
 
 def main() -> int:
@@ -85,9 +94,11 @@ def _measure(options: argparse.Namespace) -> Figures:
         routing = _routing(options, upstream, say)
         charged = _accounts(options, upstream, say)
     rows = _ledger(options, say)
+    rollouts = rollout.measure(say) if "rollout" in options.measure else {}
     found = figures.of(bench)
     found["ratios"] += figures.routing_ratios(routing)
     found["ratios"] += figures.accounts_ratios(charged) + figures.ledger_ratios(rows)
+    found["ratios"] += figures.rollout_ratios(rollouts)
     return {
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
@@ -97,6 +108,7 @@ def _measure(options: argparse.Namespace) -> Figures:
         **({"routing": routing} if routing else {}),
         **({"accounts": charged} if charged else {}),
         **({"ledger": rows} if rows else {}),
+        **({"rollout": rollouts} if rollouts else {}),
     }
 
 

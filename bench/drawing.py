@@ -307,7 +307,8 @@ def _growth(growth: Figures) -> Panel:
 
 def _ratios(entries: Sequence[Figures]) -> Panel:
     """How far each promise is kept: reached as a multiple of what must be, beside the aim."""
-    shown = [entry for entry in entries if not entry["share"]]
+    # Of what must be nothing at all there is no multiple.
+    shown = [entry for entry in entries if not entry["share"] and entry["must"]]
 
     def kept(entry: Figures, value: float) -> float:
         return value / entry["must"] if entry["at_least"] else entry["must"] / value

@@ -284,6 +284,27 @@ def ledger_ratios(ledger: Figures) -> list[Figures]:
     return [_plain("Ledger: thousands of rows a second into PostgreSQL", rate, must=5, aim=10)]
 
 
+def rollout_ratios(rollout: Figures) -> list[Figures]:
+    """What is promised of rollouts and what is reached; nothing where they weren't measured."""
+    if not rollout:
+        return []
+    slowest = max(rollout["seconds"])
+    return [
+        _plain(
+            "Upload of a bundle to all of three processes serving it, at most, s",
+            *(slowest, 5, 1),
+            at_least=False,
+        ),
+        _plain(
+            "Failed requests during ten rollouts under load",
+            rollout["failed"],
+            0,
+            0,
+            at_least=False,
+        ),
+    ]
+
+
 def _plain(
     figure: str, reached: float, must: float, aim: float, *, at_least: bool = True
 ) -> Figures:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import logging
 import os
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -104,11 +105,12 @@ class Routing:
         if self._bus is None:
             self._bus = bus_of(address_of(self._settings.router_settings))
             self._own_bus = True
-        name = depot(place).name
+        name, found = depot(place).name, weakref.ref(watch)
 
+        # A bus can't be left: what it holds on to must be small.
         def hear(message: str) -> None:
-            if is_changed(message, name):
-                watch.look()
+            if is_changed(message, name) and (here := found()) is not None:
+                here.look()
 
         self._bus.subscribe(hear)
 
@@ -171,6 +173,11 @@ class Routing:
     def workflows(self, router: Router, metrics: Metrics, chat: Operation) -> Workflows | None:
         """What answers calls by calls of its own, where the strategy does so."""
         return build_workflows(self._settings, router, metrics, chat)
+
+    async def flush(self) -> None:
+        """Returns when what became of a trial's calls is where others see it, if that can be."""
+        if self._arms is not None:
+            await self._arms.flush()
 
     async def stop(self) -> None:
         if self.watch is not None:

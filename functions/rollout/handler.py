@@ -13,6 +13,7 @@ where an alarm finds it.
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import Any
 
 from aws_lambda_powertools import Logger, Metrics, Tracer
@@ -24,7 +25,7 @@ from trunkline.live.depot_s3 import S3Depot
 from trunkline.live.s3 import connect
 from trunkline.rollout.in_force import configuration
 from trunkline.rollout.judges import BundleJudge, ConfigurationJudge, Judge
-from trunkline.rollout.outcomes import MOVES, Action, Outcome
+from trunkline.rollout.outcomes import Action, Outcome
 from trunkline.rollout.rollout import NO_TRIALS, Rollout
 from trunkline.rollout.shared import address, announce, tallies_of
 
@@ -59,8 +60,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         action=str(outcome.action),
         reason=outcome.reason,
     )
-    if outcome.action in MOVES:
-        announce(address(os.environ), outcome.place)
     if outcome.action in TOLD:
         _tell(outcome)
     return {
@@ -108,8 +107,9 @@ def _assuming() -> bool:
 
 
 def _rollout(bucket: str) -> Rollout:
+    depot = S3Depot(bucket)
     trials = settings.trials if bucket == settings.bundles else NO_TRIALS
-    return Rollout(S3Depot(bucket), trials)
+    return Rollout(depot, trials, partial(announce, address(os.environ), depot.name))
 
 
 def _tell(outcome: Outcome) -> None:

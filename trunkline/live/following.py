@@ -22,6 +22,10 @@ CANDIDATE: Final = "candidate"
 TRIAL: Final = "trial.json"
 
 
+class Empty(SourceError):
+    """A pointer names nothing yet."""
+
+
 @dataclass(frozen=True, slots=True)
 class Terms:
     """Of a trial. pointer: its name. revision: since which it runs. share: of the calls.
@@ -57,7 +61,7 @@ class PointerSource:
             return None
         pointer, tag = found.pointer, found.tag
         if pointer.current is None or tag is None:
-            raise SourceError(f"{self.name}: nothing was rolled out there yet")
+            raise Empty(f"{self.name}: nothing was rolled out there yet")
         if pointer.canary is None or not self._trials:
             self._take(pointer.current, into, tag)
             return Fetched(tag, into)

@@ -9,10 +9,12 @@ import argparse
 import os
 from collections.abc import Callable, Iterator, Mapping
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 from ..live.depot import INCOMING, Depot, depot
 from ..live.pointer import Canary, Guards, Target
+from ..live.s3 import SCHEME
 from ..live.sources import SourceError
 from ..settings import Settings
 from ..settings.redis_address import RedisAddress, address_of
@@ -20,11 +22,17 @@ from ..state.arms import ARMS, Tally
 from .in_force import configuration
 from .judges import BundleJudge, ConfigurationJudge, Judge, kind_of
 from .margins import Margins
-from .outcomes import MOVES, Action, Outcome, RolloutError
+from .outcomes import Action, Outcome, RolloutError
 from .rollout import Rollout, Trials
 from .shared import address, announce, tallies_of
 
 BAD = frozenset({Action.REFUSED, Action.WITHDRAWN})
+
+
+_JUDGED_BY = {
+    False: "; `trunkline rollout judge` judges it",
+    True: "; the function that watches the bucket judges it, or `trunkline rollout judge`",
+}
 
 
 def run(name: str, options: argparse.Namespace) -> tuple[list[str], bool]:
@@ -35,17 +43,16 @@ def run(name: str, options: argparse.Namespace) -> tuple[list[str], bool]:
     try:
         settings = configuration(options.config, os.environ) if options.config else None
         where = (address_of(settings.router_settings) if settings else None) or address(os.environ)
-        rollout = Rollout(depot(options.place), _trials(name, options))
+        found = depot(options.place)
+        rollout = Rollout(found, _trials(name, options), partial(announce, where, found.name))
         if name == "status":
             return list(_status(rollout, where)), True
         if name == "upload":
             upload = rollout.depot.upload(options.file.name, options.file)
-            return [f"{upload.key}: uploaded; `trunkline rollout judge` judges it"], True
+            return [f"{upload.key}: uploaded{_JUDGED_BY[options.place.startswith(SCHEME)]}"], True
         outcomes = list(_OTHERS[name](rollout, options, settings, where))
     except (SourceError, ValueError) as error:
         raise RolloutError(str(error)) from None
-    if any(each.action in MOVES for each in outcomes):
-        announce(where, rollout.depot.name)
     told = [
         each
         for each in outcomes

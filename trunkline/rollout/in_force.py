@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from ..errors import ConfigError
-from ..live.depot import FOLLOWED, depot
-from ..live.following import followed
+from ..live.following import Empty, followed
 from ..live.s3 import SCHEME, S3Source, parse_url
 from ..live.sources import Source, Unfit
 from ..settings import Settings, load
@@ -32,8 +31,6 @@ def configuration(
 
     Raises RolloutError where it can't be used; SourceError where it can't be had.
     """
-    if place.endswith(FOLLOWED) and _is_empty(place):
-        return None
     source: Source | None = followed(place, CONFIGURATION_LIMIT)
     if source is None and place.startswith(SCHEME):
         source = S3Source(*parse_url(place), CONFIGURATION_LIMIT)
@@ -42,18 +39,12 @@ def configuration(
     with tempfile.TemporaryDirectory(prefix="trunkline-rollout-") as folder:
         try:
             fetched = source.fetch(None, Path(folder) / "config.yaml")
+        except Empty:
+            return None
         except Unfit as error:
             raise RolloutError(str(error)) from None
         assert fetched is not None
         return _told(fetched.path, place, environ, assuming)
-
-
-def _is_empty(place: str) -> bool:
-    try:
-        found = depot(place).read()
-    except Unfit as error:
-        raise RolloutError(str(error)) from None
-    return found is None or found.pointer.current is None
 
 
 def _told(file: Path, place: str, environ: Mapping[str, str], assuming: bool) -> Settings:

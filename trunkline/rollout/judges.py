@@ -6,6 +6,7 @@ import asyncio
 import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -16,6 +17,7 @@ from ..live.pointer import Target
 from ..live.snapshot import build_snapshot
 from ..routing.bundles.reading import SIZE_LIMIT, Trust, read_bundle
 from ..routing.bundles.signing import public_key
+from ..routing.embedding.embedder import Embedder
 from ..routing.loading import Loaded, Loader, check
 from ..settings import Settings
 from ..settings.certificates import unusable
@@ -88,7 +90,7 @@ class BundleJudge:
         else:
             loader = self._loader_of(file)
         trust = self._trust(loader.trust)
-        return replace(loader, trust=trust).load(file)
+        return replace(loader, trust=trust, embed=_embedder).load(file)
 
     def _loader_of(self, file: Path) -> Loader:
         """One that takes any strategy, and each label for a deployment's name."""
@@ -99,6 +101,14 @@ class BundleJudge:
     def _trust(self, own: Trust) -> Trust:
         keys = tuple(public_key(text) for text in self.keys) or own.keys
         return Trust(keys, self.size_limit)
+
+
+@lru_cache(maxsize=1)
+def _embedder(name: str, folder: Path | None) -> Embedder:
+    """The same for all that is judged."""
+    from ..routing.embedding.known import embedder  # noqa: PLC0415 - only where one is needed
+
+    return embedder(name, folder)
 
 
 def _named(label: str) -> Deployment:

@@ -34,11 +34,6 @@ class Action(StrEnum):
     """Nothing is on trial."""
 
 
-MOVES = frozenset({Action.ACCEPTED, Action.TRIED, Action.PROMOTED, Action.WITHDRAWN,
-                   Action.ROLLED_BACK})  # fmt: skip
-"""Those after which the pointer is another one."""
-
-
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """place: the pointer's name. key: of the upload. name: as it calls itself, where that is known.

@@ -48,7 +48,9 @@ NO_TRIALS = Trials()
 
 @dataclass(frozen=True, slots=True)
 class Rollout:
-    """Of one depot. now: Unix time.
+    """Of one depot.
+
+    announce: tells the gateways that the pointer was written, as soon as it is. now: Unix time.
 
     Everything raises SourceError where the depot can't be reached, and RolloutError where it can't
     be done.
@@ -56,6 +58,7 @@ class Rollout:
 
     depot: Depot
     trials: Trials = NO_TRIALS
+    announce: Callable[[], object] = lambda: None
     now: Callable[[], float] = time.time
 
     def judge(self, judge: Judge, key: str, version_id: str = "", *, anew: bool = False) -> Outcome:
@@ -65,11 +68,10 @@ class Rollout:
         something was uploaded later.
         """
         try:
-            upload = self.depot.look(key, version_id)
-            latest = self.depot.look(key) if version_id else upload
+            upload = self.depot.look(key)
         except Gone:
             return self._outcome(Action.SUPERSEDED, key, reason="it is gone")
-        if not anew and latest.version_id != upload.version_id:
+        if version_id and version_id != upload.version_id:
             return self._outcome(Action.SUPERSEDED, key, reason="it was uploaded again since")
         known = {} if anew else self.depot.marks(upload)
         if MARK in known:
@@ -102,7 +104,7 @@ class Rollout:
                 told = candidate.judge.compare(candidate.file, compared, self.depot)
             action, following = self._following(pointer, target)
             try:
-                self.depot.write(following, found.tag)
+                self._write(following, found.tag)
             except Conflict:
                 continue
             return Outcome(
@@ -173,7 +175,7 @@ class Rollout:
                 raise RolloutError(f"{self.depot.name}: there is nothing to go back to")
             following = found.pointer.rolled_back(self.now())
             try:
-                self.depot.write(following, found.tag)
+                self._write(following, found.tag)
             except Conflict:
                 continue
             back = following.current
@@ -193,7 +195,7 @@ class Rollout:
         promoted = action is Action.PROMOTED
         following = pointer.promoted(self.now()) if promoted else pointer.withdrawn()
         try:
-            self.depot.write(following, found.tag)
+            self._write(following, found.tag)
         except Conflict:
             return self._outcome(Action.IDLE, reason="the trial has ended already")
         target = canary.candidate
@@ -202,6 +204,11 @@ class Rollout:
         )
         self._mark(target, outcome)
         return outcome
+
+    def _write(self, pointer: Pointer, tag: str | None) -> None:
+        """Raises Conflict."""
+        self.depot.write(pointer, tag)
+        self.announce()
 
     def _read(self) -> Found:
         try:
