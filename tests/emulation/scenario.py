@@ -328,8 +328,14 @@ def _plain(secret: str) -> str:
 
 def _event(path: str, headers: dict[str, str], body: Any) -> dict[str, Any]:
     """What a REST API hands a function."""
-    context = {"stage": "live", "requestId": "1", "identity": {"sourceIp": "127.0.0.1"},
-               "path": f"/live{path}", "httpMethod": "POST", "resourcePath": "/{proxy+}"}  # fmt: skip
+    context = {
+        "stage": "live",
+        "requestId": "1",
+        "identity": {"sourceIp": "127.0.0.1"},
+        "path": f"/live{path}",
+        "httpMethod": "POST",
+        "resourcePath": "/{proxy+}",
+    }
     return {
         "resource": "/{proxy+}", "path": path, "httpMethod": "POST", "headers": headers,
         "multiValueHeaders": {name: [value] for name, value in headers.items()},

@@ -17,16 +17,21 @@ from tests.support.redis import RedisServer, redis_server
 from . import loopback
 
 POSTGRES_PORT, REDIS_PORT = 5432, 6379
+_PASSWORD = "known-to-this-program-alone"
 
 
 @dataclass(frozen=True, slots=True)
 class Stores:
-    """address: where both listen, on their usual ports. authority: who signed for them."""
+    """address: where both listen, on their usual ports. authority: who signed for them.
+
+    owner: the URL of a user of PostgreSQL who is none of the stacks'.
+    """
 
     address: str
     authority: Path
     postgres: PostgresServer
     redis: RedisServer
+    owner: str
 
     def made(self, about: Any) -> dict[str, Any]:
         """Does what AWS would when a store is made: its database, its user, its password."""
@@ -43,31 +48,34 @@ class Stores:
     def _database(self, properties: Any) -> None:
         user = properties.get("MasterUsername") or "trunkline"
         name = properties.get("DatabaseName") or "postgres"
-        known = [row[0] for row in self.postgres.execute("SELECT rolname FROM pg_roles")]
-        if user not in known:
-            role = sql.SQL("CREATE ROLE {} SUPERUSER LOGIN").format(sql.Identifier(user))
-            self.postgres.execute(role)
-        there = [row[0] for row in self.postgres.execute("SELECT datname FROM pg_database")]
-        if name not in there:
+        known = self._column("SELECT rolname FROM pg_roles")
+        verb = "ALTER" if user in known else "CREATE"
+        role = sql.SQL(verb + " ROLE {} SUPERUSER LOGIN PASSWORD {}").format(
+            sql.Identifier(user), sql.Literal(properties["MasterUserPassword"])
+        )
+        self.postgres.execute(role, url=self.owner)
+        if name not in self._column("SELECT datname FROM pg_database"):
             create = sql.SQL("CREATE DATABASE {}").format(sql.Identifier(name))
-            self.postgres.execute(create)
+            self.postgres.execute(create, url=self.owner)
+
+    def _column(self, query: str) -> list[Any]:
+        return [row[0] for row in self.postgres.execute(query, url=self.owner)]
 
 
 @contextmanager
 def running(folder: Path) -> Iterator[Stores]:
-    """Runs both while the block lasts, PostgreSQL and Redis with TLS.
-
-    Whatever password is given is right for PostgreSQL: those of IAM change with each connection.
-    """
+    """Runs both while the block lasts, with TLS, and with the passwords that the stacks give."""
     address = loopback.address([POSTGRES_PORT, REDIS_PORT])
     pair = loopback.certificate(folder, address)
     with ExitStack() as stack:
-        postgres = stack.enter_context(postgres_server())
+        postgres = stack.enter_context(postgres_server(password=_PASSWORD))
         _encrypt(postgres, pair)
+        postgres.execute(f"CREATE ROLE emulation SUPERUSER LOGIN PASSWORD '{_PASSWORD}'")
+        owner = f"postgresql://emulation:{_PASSWORD}@127.0.0.1:{postgres.port}/postgres"
         redis = stack.enter_context(redis_server(folder))
         stack.enter_context(loopback.relay(address, POSTGRES_PORT, postgres.port))
         stack.enter_context(loopback.relay(address, REDIS_PORT, redis.port, pair))
-        yield Stores(address, pair[0], postgres, redis)
+        yield Stores(address, pair[0], postgres, redis, owner)
 
 
 def _encrypt(server: PostgresServer, pair: tuple[Path, Path]) -> None:
