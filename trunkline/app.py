@@ -54,6 +54,8 @@ if TYPE_CHECKING:
 log = logging.getLogger("trunkline")
 
 MEBIBYTE = 1024 * 1024
+STILL_SECONDS = 2.0
+"""For which a process may stand still without its connections being taken for dead."""
 
 
 class Application:
@@ -110,6 +112,27 @@ class Application:
             await surface.http(scope, receive, send)
         else:
             await surface.websocket(scope, receive, send)
+
+    async def resume(self, still: float) -> None:
+        """Catches up after this process stood still, as Lambda has it do between two calls.
+
+        What is due is done before this returns, not in the background, for which there may be no
+        time. Raises what stops it; what is in force stays so.
+
+        still: seconds for which it stood still.
+        """
+        if still > STILL_SECONDS:
+            if self._books is not None:
+                self._books.bus.renew()
+            if self._stored is not None:
+                await self._stored.now()
+        for watch in self._watches():
+            await watch.catch_up()
+
+    async def settle(self) -> None:
+        """Returns when the database has every row of the calls so far. Raises StoreUnavailable."""
+        if self._books is not None and self._books.ledger.waiting:
+            await self._books.ledger.flush()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()

@@ -111,6 +111,15 @@ class Watch(Generic[T]):
         """Has the source checked at once, in the background: somebody says that it has changed."""
         self._said.set()
 
+    async def catch_up(self) -> None:
+        """Checks what became due while this process stood still, and returns when that is done."""
+        async with self._busy:
+            if self._is_due():
+                with self._versions.lock() as mine:
+                    if mine and self._is_due():
+                        await self._check(self._versions.read())
+            await self._follow()
+
     async def stop(self) -> None:
         """Ends watching. What is in use stays so."""
         if self._task is not None:

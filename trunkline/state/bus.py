@@ -39,6 +39,7 @@ class RedisBus:
         self._unsent: deque[str] = deque()
         self._task: asyncio.Task[None] | None = None
         self._listening = asyncio.Event()
+        self._heard_by: Connection | None = None
 
     def subscribe(self, hear: Hear) -> None:
         self._hears.append(hear)
@@ -56,6 +57,12 @@ class RedisBus:
     async def listening(self) -> None:
         """Returns when messages of others are heard."""
         await self._listening.wait()
+
+    def renew(self) -> None:
+        self._link.renew()
+        if self._heard_by is not None:
+            self._heard_by.close("another one is made")
+        self._tell("")
 
     async def close(self) -> None:
         if self._task is not None:
@@ -92,11 +99,13 @@ class RedisBus:
                     async with asyncio.timeout(OPENING):
                         await connection.ask("SUBSCRIBE", keys.CHANGES)
                     pause = FIRST_PAUSE
+                    self._heard_by = connection
                     self._tell("")
                     self._listening.set()
                     await self._stay(connection)
                 finally:
                     self._listening.clear()
+                    self._heard_by = None
                     connection.close("the bus doesn't listen here any more")
             except (LinkDown, OSError, TimeoutError) as error:
                 log.debug("the bus isn't connected: %s", error)

@@ -175,6 +175,10 @@ class Bus(Protocol):
     def publish(self, message: str) -> Awaitable[None]:
         """Never raises for a bus that can't be reached; this process hears it in any case."""
 
+    def renew(self) -> None:
+        """After this process stood still: connects again, and says "" here, which stands for all
+        that may have gone unheard."""
+
     async def close(self) -> None:
         """Ends what runs in the background."""
 

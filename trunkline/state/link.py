@@ -198,6 +198,11 @@ class Link:
             self._connection.close("the server is no longer the one to ask")
             self._lose()
 
+    def renew(self) -> None:
+        """Lets go of the connection, for another: this process stood still, and it may be dead."""
+        if self._connection is not None:
+            self._connection.close("another one is made")
+
     async def close(self) -> None:
         self._closed = True
         if self._task is not None:

@@ -372,5 +372,10 @@ class MemoryBus:
         for hear in self._hears:
             hear(message)
 
+    def renew(self) -> None:
+        # Others say nothing here, but they may have written to the database that is shared.
+        for hear in self._hears:
+            hear("")
+
     async def close(self) -> None:
         """Nothing runs."""
