@@ -48,10 +48,15 @@ tracer = Tracer(service=SERVICE)
 @metrics.log_metrics(capture_cold_start_metric=True)
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """What became of it. Raises for what is to be tried again."""
-    outcome = _tick() if event.get("trunkline") == "tick" else _uploaded(event)
+    try:
+        outcome = _tick() if event.get("trunkline") == "tick" else _uploaded(event)
+    except Exception:
+        _count("FAILED")
+        raise
     if outcome is None:
+        _count("IGNORED")
         return {"action": "ignored"}
-    metrics.add_metric(name=f"Rollout_{outcome.action.name}", unit=MetricUnit.Count, value=1)
+    _count(outcome.action.name)
     logger.info(
         "rollout",
         place=outcome.place,
@@ -60,8 +65,6 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         action=str(outcome.action),
         reason=outcome.reason,
     )
-    if outcome.action in TOLD:
-        _tell(outcome)
     return {
         "action": str(outcome.action),
         "key": outcome.key,
@@ -69,6 +72,10 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
         "reason": outcome.reason,
         "revision": outcome.revision,
     }
+
+
+def _count(what: str) -> None:
+    metrics.add_metric(name=f"Rollout_{what}", unit=MetricUnit.Count, value=1)
 
 
 def _tick() -> Outcome | None:
@@ -109,12 +116,12 @@ def _assuming() -> bool:
 def _rollout(bucket: str) -> Rollout:
     depot = S3Depot(bucket)
     trials = settings.trials if bucket == settings.bundles else NO_TRIALS
-    return Rollout(depot, trials, partial(announce, address(os.environ), depot.name))
+    return Rollout(depot, trials, partial(announce, address(os.environ), depot.name), _tell)
 
 
 def _tell(outcome: Outcome) -> None:
-    """Raises botocore's errors."""
-    if not settings.alarm_topic:
+    """Tells people by SNS. Raises botocore's errors."""
+    if outcome.action not in TOLD or not settings.alarm_topic:
         return
     what = outcome.name or outcome.key
     subject = f"Trunkline: {outcome.action}: {what}".encode("ascii", "replace").decode()

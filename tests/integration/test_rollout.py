@@ -100,6 +100,7 @@ async def calling(servers: list[Gateway]) -> AsyncIterator[list[tuple[int, str, 
         await asyncio.gather(*clients)
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.criterion("R3.2")
 @pytest.mark.criterion("R3.4")
 @pytest.mark.criterion("R5.5")
@@ -177,6 +178,7 @@ def points(change: Callable[[np.ndarray], np.ndarray]) -> dict[str, Any]:
     return {"tensors": {"points": found, "point_labels": np.array([0, 1], np.int64)}}
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.criterion("R3.2")
 def test_what_is_bad_is_refused_told_and_tagged_and_nothing_changes(buckets: Buckets):
     private, public = generate()

@@ -80,6 +80,7 @@ def judge(server: Gateway, call_id: str, score: float) -> None:
     assert CLIENT.post(f"{server.url}/v1/feedback", json=body, headers=ALLOWED).status_code == 200
 
 
+@pytest.mark.timeout(300)
 @pytest.mark.criterion("R3.2")
 def test_a_candidate_comes_into_force_or_goes_by_what_becomes_of_its_calls(
     s3: S3,
@@ -163,8 +164,10 @@ def test_a_candidate_comes_into_force_or_goes_by_what_becomes_of_its_calls(
     ends("withdrawn", "a call costs")
     # One whose answers nobody likes; what is said of calls of no trial counts for nothing.
     judge(server, "0" * 32, 0.0)
-    begin(4, GOOD)
+    # It knows the deployment by another of its names.
+    begin(4, f"openai/{GOOD}")
     found = calls(LEAST)
+    assert {(status, bundle) for status, bundle, _ in found} == {(200, "v1"), (200, "v4")}
     for _, bundle, call_id in found:
         judge(server, call_id, 0.2 if bundle == "v4" else 0.9)
     ends("withdrawn", "its answers are judged 0.200 on average, and the others 0.900")

@@ -407,3 +407,26 @@ async def test_what_can_not_come_back_is_given_up(house: House):
     assert [each() is not None for each in contents] == [False] * 5 + [True] * 2
     copies = {each.name for each in house.folder.iterdir()} - {"lock", "record.json"}
     assert copies == {"6", "7"}
+
+
+@pytest.mark.criterion("R3.2")
+async def test_what_is_said_to_have_changed_is_checked_at_once_by_every_process(house: House):
+    """Also what is said while a check is under way, which may have looked before the change."""
+    one, other = [await house.start(interval=None) for _ in range(2)]
+    house.source.put("good 2")
+    house.source.open.clear()
+    one.watch.look()
+    while house.source.at_once == 0:
+        await asyncio.sleep(0.001)
+    for each in (one, other):
+        each.watch.look()
+    house.source.open.set()
+    while (one.serves, other.serves) != ("good 2", "good 2"):
+        await house.passes(1)
+    house.source.put("good 3")
+    other.watch.look()
+    while other.serves != "good 3":
+        await house.passes(1)
+    await house.passes(2)
+    assert one.serves == "good 3"
+    assert house.source.most_at_once == 1

@@ -84,7 +84,7 @@ class BundleJudge:
 
     def _load(self, file: Path) -> Loaded:
         """Raises BundleError."""
-        settings = self.settings
+        settings = _without_keys(self.settings) if self.keys else self.settings
         if settings is not None and settings.router_settings.learned is not None:
             loader = Loader.of(settings, build_snapshot(settings, version=1).models)
         else:
@@ -101,6 +101,14 @@ class BundleJudge:
     def _trust(self, own: Trust) -> Trust:
         keys = tuple(public_key(text) for text in self.keys) or own.keys
         return Trust(keys, self.size_limit)
+
+
+def _without_keys(settings: Settings | None) -> Settings | None:
+    """The same; its keys may be files that are where gateways run."""
+    if settings is None:
+        return None
+    general = settings.general_settings.model_copy(update={"bundle_public_keys": []})
+    return settings.model_copy(update={"general_settings": general})
 
 
 @lru_cache(maxsize=1)

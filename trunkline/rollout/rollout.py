@@ -50,7 +50,9 @@ NO_TRIALS = Trials()
 class Rollout:
     """Of one depot.
 
-    announce: tells the gateways that the pointer was written, as soon as it is. now: Unix time.
+    announce: tells the gateways that the pointer was written, as soon as it is. tell: tells people
+    what became of an upload or a trial; where it fails, an upload that changed nothing counts as not
+    judged. now: Unix time.
 
     Everything raises SourceError where the depot can't be reached, and RolloutError where it can't
     be done.
@@ -59,6 +61,7 @@ class Rollout:
     depot: Depot
     trials: Trials = NO_TRIALS
     announce: Callable[[], object] = lambda: None
+    tell: Callable[[Outcome], object] = lambda outcome: None
     now: Callable[[], float] = time.time
 
     def judge(self, judge: Judge, key: str, version_id: str = "", *, anew: bool = False) -> Outcome:
@@ -222,7 +225,8 @@ class Rollout:
         return Outcome(action, self.depot.name, key, name, reason)
 
     def _mark(self, what: Upload | Target, outcome: Outcome) -> None:
-        """Tags the upload with what became of it, beside the tags that it has."""
+        """Tells of it, and tags the upload with it, beside the tags that it has."""
+        self.tell(outcome)
         action = Action.ACCEPTED if outcome.action is Action.UNCHANGED else outcome.action
         marks = {MARK: str(action)}
         if outcome.reason:
