@@ -51,8 +51,8 @@ class Rollout:
     """Of one depot.
 
     announce: tells the gateways that the pointer was written, as soon as it is. tell: tells people
-    what became of an upload or a trial; where it fails, an upload that changed nothing counts as not
-    judged. now: Unix time.
+    what became of an upload or a trial; where it fails, an upload that changed nothing isn't taken
+    for judged. now: Unix time.
 
     Everything raises SourceError where the depot can't be reached, and RolloutError where it can't
     be done.
