@@ -27,6 +27,9 @@ BIN := .venv/bin
 SERVE := .venv/.serve
 DEV := .venv/.dev
 MLOPS := .venv-mlops/.mlops
+CDK := .venv-cdk/.cdk
+TEMPLATES := .venv-templates/.templates
+CDK_CLI := node_modules/.installed
 SCHEMAS := .venv-schemas/.schemas
 EMULATOR := .venv-emulator/.emulator
 NODE := $(if $(wildcard tests/node/package.json),tests/node/node_modules/.installed)
@@ -86,6 +89,9 @@ image-amd64 image-arm64: image-%: $(DEV)
 smoke: $(SERVE) ## Start `make run`, ask it what the README asks, and stop it
 	@$(BIN)/python -m tools.smoke
 
+synth: $(SERVE) $(CDK) $(TEMPLATES) $(CDK_CLI) ## Synthesise the stacks for AWS, and check them
+	@$(foreach profile,dev prod,node_modules/.bin/cdk synth --quiet --no-notices -c profile=$(profile) -c assets=none --output build/cdk.out/$(profile);)
+
 mlops: $(MLOPS) ## Set up .venv-mlops, which trains routing models
 
 lock: $(DEV) ## Lock the dependencies anew; LOCK=--upgrade moves them to their newest versions
@@ -138,6 +144,23 @@ $(EMULATOR): requirements/emulator.txt
 $(SCHEMAS): requirements/schemas.txt | .venv-schemas/bin/python
 	@echo "Installing what checks other programs' files into .venv-schemas"
 	@.venv-schemas/bin/python $(pip) --require-hashes -r requirements/schemas.txt
+	@touch $@
+
+$(CDK): requirements/cdk.txt
+	@echo "Installing what synthesising the stacks needs into .venv-cdk"
+	@test -x .venv-cdk/bin/python || $(PYTHON) -m venv .venv-cdk
+	@.venv-cdk/bin/python $(pip) --require-hashes -r requirements/cdk.txt
+	@touch $@
+
+$(TEMPLATES): requirements/templates.txt
+	@echo "Installing what checks templates into .venv-templates"
+	@test -x .venv-templates/bin/python || $(PYTHON) -m venv .venv-templates
+	@.venv-templates/bin/python $(pip) --require-hashes -r requirements/templates.txt
+	@touch $@
+
+$(CDK_CLI): package.json package-lock.json
+	@echo "Installing the CDK's command line"
+	@npm ci --no-audit --no-fund --loglevel error
 	@touch $@
 
 tests/node/node_modules/.installed: tests/node/package.json tests/node/package-lock.json
