@@ -32,7 +32,7 @@ CONTEXT = {
     "profile": "dev",
     "architecture": "x86_64",
     "image": "ghcr.io/example/trunkline:now",
-    "emulated": "true",
+    "synthesizer": "cli",
 }
 """architecture: this machine's, as the emulator runs the functions here."""
 

@@ -10,6 +10,9 @@ from typing import Any
 
 from .emulated import AWS
 
+LIVE = "live"
+"""The alias of the version that is called."""
+
 
 @dataclass
 class Deployment:
@@ -110,7 +113,9 @@ class Deployment:
     def invoke(self, function: str, event: Any) -> Any:
         """What a function answers. Raises AssertionError for one that failed."""
         answer = self.aws.client("lambda").invoke(
-            FunctionName=self.functions[function]["FunctionName"], Payload=json.dumps(event)
+            FunctionName=self.functions[function]["FunctionName"],
+            Qualifier=LIVE,
+            Payload=json.dumps(event),
         )
         said = answer["Payload"].read()
         assert "FunctionError" not in answer, said

@@ -13,6 +13,9 @@ SMALL, LARGE, ADDED, EMBEDDER = "small", "large", "added", "embedder"
 COMMON = "m"
 """The group that `tests.support.traffic` calls."""
 
+INTERVAL = 2
+"""Seconds between looks at what is in force, by those who weren't told."""
+
 PROVIDER_KEY = "sk-of-the-emulated-secret"
 _PRICE = 1e-6
 
@@ -23,7 +26,8 @@ def configuration(provider: str, bundles: str, *more: str) -> bytes:
     provider: the URL of a fake that speaks like OpenAI. bundles: a bucket. more: further groups.
     """
     names = (COMMON, SMALL, LARGE, EMBEDDER, *more)
-    in_force = {"model_s3_bucket": bundles, "model_s3_key": "active.json"}
+    place = f"s3://{bundles}/active.json"
+    in_force = {"model_path": place, "hot_reload": True, "reload_interval": INTERVAL}
     return yaml.safe_dump(
         {
             "model_list": [_entry(name, provider) for name in names],
@@ -31,7 +35,11 @@ def configuration(provider: str, bundles: str, *more: str) -> bytes:
                 "routing_strategy": "llmrouter-knn",
                 "routing_strategy_args": in_force,
             },
-            "general_settings": {"config_hot_reload": True},
+            "general_settings": {
+                "config_hot_reload": True,
+                "config_reload_interval": INTERVAL,
+                "proxy_batch_write_at": INTERVAL,
+            },
         }
     ).encode()
 
