@@ -33,7 +33,7 @@ from .providers.mock_lane import MockLane
 from .providers.secrets import secrets_of
 from .routing.health import Health
 from .routing.shared_cooldowns import SharedCooldowns
-from .serving import Lasting
+from .serving import Lasting, needs_litellm
 from .settings import Settings, addresses
 from .settings.learned import located
 from .settings.schema import LitellmSettings
@@ -63,6 +63,7 @@ class Application:
 
     once_started: awaited when the server has been told that the gateway is ready.
     shared: see `learning.share`; a folder of its own without, for a process that is alone.
+    warms: whether LiteLLM is imported in the background where the configuration needs it.
     """
 
     def __init__(
@@ -72,7 +73,9 @@ class Application:
         once_started: Callable[[], Awaitable[None]] | None = None,
         shared: Path | None = None,
         workers: int = 1,
+        warms: bool = True,
     ) -> None:
+        self._warms = warms
         self._once_started = once_started
         self._shared = shared
         self._workers = workers
@@ -112,6 +115,11 @@ class Application:
             await surface.http(scope, receive, send)
         else:
             await surface.websocket(scope, receive, send)
+
+    async def import_litellm(self) -> None:
+        """Returns when LiteLLM is imported, where some calls need it. Raises ProviderError."""
+        if any(map(needs_litellm, self._snapshot.everything)):
+            await self._litellm.load()
 
     async def resume(self, still: float) -> None:
         """Catches up after this process stood still, as Lambda has it do between two calls.
@@ -172,7 +180,7 @@ class Application:
             learned=self._learned,
             recorder=self._recorder,
             answers=self._caching(metrics),
-            warm=self._litellm.warm,
+            warm=self._litellm.warm if self._warms else _nothing_warmed,
         )
         gateway = Gateway(lasting.serving(self._snapshot))
         limit = settings.general_settings.max_request_size_mb
@@ -296,6 +304,10 @@ class Application:
             await self._session.close()
         await self._litellm.close()
         log.info("stopped")
+
+
+def _nothing_warmed() -> None:
+    """In the place of an import in the background, where there is no background."""
 
 
 async def _nothing_stored() -> None:

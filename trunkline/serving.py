@@ -11,7 +11,7 @@ from .access.demands import Demands
 from .access.identity import Authenticator
 from .cache.answers import Answers
 from .call import Deployment
-from .gateway import Serving
+from .gateway import MEBIBYTE, Serving
 from .live.snapshot import Snapshot
 from .operations import OPERATIONS
 from .providers.affinity import Accounts
@@ -55,7 +55,7 @@ class Lasting:
         if self.routing is not None:
             self.routing.turn_to(snapshot)
         router = build_router(settings, snapshot, self.health, random.Random(), self.learned)
-        if any(map(_needs_litellm, snapshot.everything)):
+        if any(map(needs_litellm, snapshot.everything)):
             self.warm()
         return Serving(
             snapshot=snapshot,
@@ -75,6 +75,7 @@ class Lasting:
             stores=books.reached if books else None,
             heartbeat=settings.general_settings.stream_heartbeat_seconds,
             demands=Demands.of(settings.general_settings),
+            body_limit=int(settings.general_settings.max_request_size_mb * MEBIBYTE),
         )
 
 
@@ -84,6 +85,6 @@ def _authenticator(master_key: str | None, books: Books | None) -> Authenticator
     return Authenticator(master_key, books.directory.principal, books.directory.holder)
 
 
-def _needs_litellm(deployment: Deployment) -> bool:
+def needs_litellm(deployment: Deployment) -> bool:
     """Whether some of a deployment's calls will take the litellm lane."""
     return not is_mock(deployment) and target_of(deployment, CHAT) is None

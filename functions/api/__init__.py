@@ -1,0 +1,1 @@
+"""The gateway on Lambda, for whatever needs no stream. See `handler.py`."""

@@ -1,0 +1,31 @@
+"""Lambda: whatever API Gateway or a load balancer sends here, answered by the whole gateway.
+
+Answers are buffered: a call that asks for a stream gets all of it at once. Paths that stream are
+led elsewhere, where there is a Fargate service.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from mangum import Mangum
+from snapshot_restore_py import register_after_restore
+
+from .configuration import load
+from .environment import Environment
+from .events import plain
+from .settings import ApiSettings
+
+settings = ApiSettings.read()
+os.environ.setdefault("TRUNKLINE_DATA_DIRECTORY", settings.data_directory)
+environment = Environment(settings, load)
+environment.prepare()
+register_after_restore(environment.restore)
+
+_answer = Mangum(environment, lifespan="off")
+
+
+def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
+    """The answer, in the format of the event."""
+    return _answer(plain(event, settings.base_path), context)
