@@ -73,7 +73,7 @@ bench: $(DEV) $(MLOPS) ## Measure against other gateways; writes bench/results/
 acceptance: $(DEV) ## List the 93 criteria with the tests that show each, and what is uncovered
 	@$(BIN)/python -m tests.acceptance $(ACCEPTANCE)
 
-emulate: $(DEV) $(EMULATOR) ## Deploy into an emulated AWS, use it and destroy it
+emulate: $(DEV) $(CDK) $(CDK_CLI) $(EMULATOR) ## Deploy into an emulated AWS, use it and destroy it
 	@tools/apt-install redis-server $(if $(shell command -v initdb),,postgresql)
 	@$(BIN)/python -m tests.emulation $(EMULATE)
 

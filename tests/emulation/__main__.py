@@ -24,18 +24,16 @@ from .cdk import CDK
 from .deployment import Deployment
 from .emulated import AWS, PYTHON, emulated
 from .progress import Progress
-from .scenario import Scenario, workspace
+from .scenario import ARCHITECTURE, Scenario, workspace
 from .tasks import service
 from .training import Trainer
 
 CONTEXT = {
     "profile": "dev",
-    "architecture": "x86_64",
+    "architecture": ARCHITECTURE,
     "image": "ghcr.io/example/trunkline:now",
     "synthesizer": "cli",
 }
-"""architecture: this machine's, as the emulator runs the functions here."""
-
 _SHOWN_LINES = 60
 
 

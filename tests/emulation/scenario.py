@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import platform
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -17,12 +20,14 @@ from . import documents
 from .cdk import CDK
 from .deployment import Deployment
 from .documents import ADDED, COMMON, EMBEDDER, LARGE, SMALL
-from .emulated import AWS
+from .emulated import AWS, ROOT
 from .progress import until
 from .tasks import Service
 from .training import REASON, Trainer
 from .user import User
 
+ARCHITECTURE = "arm64" if platform.machine() == "aarch64" else "x86_64"
+"""Of the functions, which the emulator runs on this machine."""
 TASKS = 2
 APART_SECONDS = 0.3
 CLIENTS = 4
@@ -46,6 +51,7 @@ class Scenario:
     heard: list[str] = field(default_factory=list)
 
     def steps(self) -> Iterator[Step]:
+        yield "Layers are built", self.layers
         yield "An account is bootstrapped", self.bootstrap
         yield "The stacks are synthesised", self.synthesise
         yield "They are deployed", self.deploy
@@ -71,6 +77,12 @@ class Scenario:
         yield "Nothing is left when the stacks are destroyed", self.destroy
 
     # Deploying
+
+    def layers(self) -> str:
+        command = [sys.executable, "-m", "layers", "build", "--architecture", ARCHITECTURE]
+        built = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+        assert built.returncode == 0, built.stdout + built.stderr
+        return built.stdout.splitlines()[-1]
 
     def bootstrap(self) -> None:
         self.cdk.bootstrap()
