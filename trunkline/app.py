@@ -53,7 +53,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("trunkline")
 
-MEBIBYTE = 1024 * 1024
 STILL_SECONDS = 2.0
 """For which a process may stand still without its connections being taken for dead."""
 
@@ -183,13 +182,11 @@ class Application:
             warm=self._litellm.warm if self._warms else _nothing_warmed,
         )
         gateway = Gateway(lasting.serving(self._snapshot))
-        limit = settings.general_settings.max_request_size_mb
         self._surface = Surface(
             gateway,
             self._session,
             alarms,
-            int(limit * MEBIBYTE),
-            self._watches(),
+            self._watches,
             reload=self._stored.now if self._stored else _nothing_stored,
         )
         for watch in self._watches():

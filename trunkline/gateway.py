@@ -29,6 +29,7 @@ from .providers.lanes import Lanes
 from .routing.fallbacks import Substitutes
 from .routing.policy import RoutingPolicy
 from .routing.router import Router
+from .settings.schema import MEGABYTES
 from .telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from .routing.workflows.workflow import Workflows
 
 log = logging.getLogger("trunkline.gateway")
+
+MEBIBYTE = 1024 * 1024
 
 Result = TypeVar("Result")
 Resolve = Callable[[str], Sequence[Deployment]]
@@ -59,6 +62,7 @@ class Serving:
         it names none.
     heartbeat: seconds of silence after which a stream carries a comment.
     demands: what every call has to fulfil; None where that is nothing.
+    body_limit: bytes of a request's body.
     """
 
     snapshot: Snapshot
@@ -76,6 +80,7 @@ class Serving:
     heartbeat: float
     stores: Callable[[], Awaitable[Mapping[str, bool]]] | None = None
     demands: Demands | None = None
+    body_limit: int = int(MEGABYTES) * MEBIBYTE
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,7 @@ from .access import required
 if TYPE_CHECKING:
     from ..live.watch import Watch
 
-    Watches = Sequence[Watch[Any]]
+    Watches = Callable[[], Sequence[Watch[Any]]]
 
 _STATUS = {Result.REFUSED: 422, Result.UNREACHABLE: 503}
 """What a check is answered with that didn't end well; of several the first of these."""
@@ -46,18 +45,19 @@ def router(gateway: Gateway, watches: Watches) -> APIRouter:
 
     @routes.get("/status", summary="How everything that is watched stands")
     async def status() -> dict[str, Any]:
-        return _report([watch.status() for watch in watches])
+        return _report([watch.status() for watch in watches()])
 
     @routes.post("", summary="Check everything that is watched now", responses=_CHECKED)
     async def check(response: Response, name: str | None = None) -> dict[str, Any]:
-        outcomes = await asyncio.gather(*(watch.trigger() for watch in _named(watches, name)))
+        # One after the other: another configuration may come with another bundle to watch.
+        outcomes = [await found.trigger() for found in _named(watches(), name)]
         found = {outcome.result for outcome in outcomes}
         response.status_code = next((_STATUS[each] for each in _STATUS if each in found), 200)
         return _told(outcomes)
 
     @routes.post("/rollback", summary="Go back to the version before", responses=_GONE_BACK)
     async def rollback(name: str | None = None) -> dict[str, Any]:
-        asked = _named(watches, name)
+        asked = _named(watches(), name)
         for watch in asked:
             if watch.status().previous_version is None:
                 raise _nothing_before(f"{watch.name}: there is no version to go back to")
@@ -69,7 +69,7 @@ def router(gateway: Gateway, watches: Watches) -> APIRouter:
     return routes
 
 
-def _named(watches: Watches, name: str | None) -> Watches:
+def _named(watches: Sequence[Watch[Any]], name: str | None) -> Sequence[Watch[Any]]:
     found = [watch for watch in watches if name in {None, watch.name}]
     if not found:
         what = "Nothing is watched" if name is None else f"Nothing called {name!r} is watched"

@@ -37,10 +37,9 @@ log = logging.getLogger("trunkline.api")
 class Inference:
     """Reads a call, asks the gateway, writes the answer."""
 
-    def __init__(self, gateway: Gateway, alarms: Alarms, body_limit: int) -> None:
+    def __init__(self, gateway: Gateway, alarms: Alarms) -> None:
         self._gateway = gateway
         self._alarms = alarms
-        self._body_limit = body_limit
         self._headers = AnswerHeaders()
         self._call_ids = call_ids()
 
@@ -59,10 +58,11 @@ class Inference:
         try:
             headers = header_map(scope)
             caller = await self._gateway.authenticate(credential(headers), scope["path"])
+            limit = self._gateway.serving.body_limit
             if operation.body == "multipart" and is_form(headers):
-                body, form = b"", await read_form(receive, headers, self._body_limit)
+                body, form = b"", await read_form(receive, headers, limit)
             else:
-                body = await read_body(receive, self._body_limit, self._alarms)
+                body = await read_body(receive, limit, self._alarms)
                 form = NO_FORM
             uploads = form.uploads
             call = read_call(

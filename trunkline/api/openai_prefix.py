@@ -47,13 +47,11 @@ class OpenAIPrefix:
         inference: Inference,
         passthroughs: PassThroughs,
         alarms: Alarms,
-        body_limit: int,
     ) -> None:
         self._gateway = gateway
         self._inference = inference
         self._passthroughs = passthroughs
         self._alarms = alarms
-        self._body_limit = body_limit
 
     async def __call__(
         self,
@@ -67,7 +65,8 @@ class OpenAIPrefix:
             await self._inference(operation, path, scope, receive, send)
             return
         try:
-            body = await read_body(receive, self._body_limit, self._alarms)
+            limit = self._gateway.serving.body_limit
+            body = await read_body(receive, limit, self._alarms)
         except ClientGone:
             return
         except GatewayError as error:

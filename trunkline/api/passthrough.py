@@ -58,19 +58,16 @@ class PassThroughs:
         gateway: Gateway,
         session: aiohttp.ClientSession,
         alarms: Alarms,
-        body_limit: int,
     ) -> None:
         self._gateway = gateway
         self._session = session
         self._alarms = alarms
-        self._body_limit = body_limit
 
     async def __call__(self, match: Match, scope: Scope, receive: Receive, send: Send) -> None:
         exchange = _Exchange(
             self._gateway,
             self._session,
             self._alarms,
-            self._body_limit,
             match,
             scope,
             receive,
@@ -102,7 +99,6 @@ class _Exchange(Passing):
         gateway: Gateway,
         session: aiohttp.ClientSession,
         alarms: Alarms,
-        body_limit: int,
         match: Match,
         scope: Scope,
         receive: Receive,
@@ -112,7 +108,7 @@ class _Exchange(Passing):
         self.answering = False
         self._session = session
         self._alarms = alarms
-        self._body_limit = body_limit
+        self._body_limit = gateway.serving.body_limit
         self._receive = receive
         self._send_on = send
         self._upload: Upload | None = None

@@ -76,13 +76,10 @@ BY_PATH: Mapping[str, Operation] = {path: each for each in OPERATIONS for path i
 class RealtimeHttp:
     """Answers the HTTP requests of realtime clients."""
 
-    def __init__(
-        self, gateway: Gateway, http: aiohttp.ClientSession, alarms: Alarms, body_limit: int
-    ) -> None:
+    def __init__(self, gateway: Gateway, http: aiohttp.ClientSession, alarms: Alarms) -> None:
         self._gateway = gateway
         self._http = http
         self._alarms = alarms
-        self._body_limit = body_limit
         self._headers = AnswerHeaders()
 
     async def __call__(
@@ -105,10 +102,10 @@ class RealtimeHttp:
             await self._refuse(internal_error(exchange.call.id), exchange.call, send)
 
     async def _read(self, exchange: _Exchange, receive: Receive) -> Asked:
-        headers = exchange.call.headers
+        headers, limit = exchange.call.headers, self._gateway.serving.body_limit
         if not is_form(headers):
-            return exchange.take(await read_body(receive, self._body_limit, self._alarms), {})
-        form = await read_form(receive, headers, self._body_limit)
+            return exchange.take(await read_body(receive, limit, self._alarms), {})
+        form = await read_form(receive, headers, limit)
         for upload in form.uploads:
             upload.file.close()
         return exchange.take(b"", form.fields)

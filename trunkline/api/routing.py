@@ -32,8 +32,7 @@ _REQUEST = {
 }
 
 
-def router(gateway: Gateway, alarms: Alarms, body_limit: int) -> APIRouter:
-    """body_limit: bytes of a request to explain."""
+def router(gateway: Gateway, alarms: Alarms) -> APIRouter:
     routes = APIRouter(tags=["routing"], dependencies=[Depends(required(gateway))])
     ids = call_ids()
 
@@ -56,7 +55,7 @@ def router(gateway: Gateway, alarms: Alarms, body_limit: int) -> APIRouter:
         openapi_extra=_REQUEST,
     )
     async def explain(request: Request) -> dict[str, Any]:
-        body = await read_body(request.receive, body_limit, alarms)
+        body = await read_body(request.receive, gateway.serving.body_limit, alarms)
         headers = header_map(request.scope)
         call = read_call(next(ids), time.monotonic(), CHAT, {}, b"", headers, body)
         serving = gateway.serving

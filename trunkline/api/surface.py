@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Awaitable, Callable, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 import aiohttp
 from fastapi import APIRouter, FastAPI, Request
@@ -50,7 +50,7 @@ from .routes import RouteTable
 from .sockets import refuse
 
 if TYPE_CHECKING:
-    from ..live.watch import Watch
+    from .hot_reload import Watches
 
 log = logging.getLogger("trunkline.api")
 
@@ -63,23 +63,20 @@ class Surface:
         gateway: Gateway,
         session: aiohttp.ClientSession,
         alarms: Alarms,
-        body_limit: int,
-        watches: Sequence[Watch[Any]] = (),
+        watches: Watches,
         *,
         reload: Callable[[], Awaitable[None]],
     ) -> None:
-        """reload: brings stored models into force."""
+        """watches: what is watched now. reload: brings stored models into force."""
         self._routes = RouteTable(OPERATIONS)
-        self._inference = Inference(gateway, alarms, body_limit)
+        self._inference = Inference(gateway, alarms)
         self._ways = Ways(gateway)
-        self._passthroughs = PassThroughs(gateway, session, alarms, body_limit)
+        self._passthroughs = PassThroughs(gateway, session, alarms)
         self._sockets = PassThroughSockets(gateway, session)
-        self._openai = OpenAIPrefix(
-            gateway, self._inference, self._passthroughs, alarms, body_limit
-        )
+        self._openai = OpenAIPrefix(gateway, self._inference, self._passthroughs, alarms)
         self._realtime = Realtime(gateway, session)
-        self._realtime_http = RealtimeHttp(gateway, session, alarms, body_limit)
-        self._others = _others(gateway, alarms, body_limit, watches, reload)
+        self._realtime_http = RealtimeHttp(gateway, session, alarms)
+        self._others = _others(gateway, alarms, watches, reload)
 
     async def http(self, scope: Scope, receive: Receive, send: Send) -> None:
         body = Incoming(receive, scope)
@@ -125,8 +122,7 @@ class Surface:
 def _others(
     gateway: Gateway,
     alarms: Alarms,
-    body_limit: int,
-    watches: Sequence[Watch[Any]],
+    watches: Watches,
     reload: Callable[[], Awaitable[None]],
 ) -> FastAPI:
     app = FastAPI(
@@ -138,7 +134,7 @@ def _others(
         health.router(gateway),
         metrics.router(gateway),
         models.router(gateway),
-        routing.router(gateway, alarms, body_limit),
+        routing.router(gateway, alarms),
         feedback.router(gateway, alarms),
         hot_reload.router(gateway, watches),
         cache.router(gateway, alarms),
