@@ -12,7 +12,6 @@ where an alarm finds it.
 
 from __future__ import annotations
 
-import os
 from functools import partial
 from typing import Any
 
@@ -29,6 +28,7 @@ from trunkline.rollout.outcomes import Action, Outcome
 from trunkline.rollout.rollout import NO_TRIALS, Rollout
 from trunkline.rollout.shared import address, announce, tallies_of
 
+from .environment import Environment
 from .settings import RolloutSettings
 
 SERVICE = "rollout"
@@ -38,6 +38,7 @@ SUBJECT, MESSAGE = 100, 200_000
 """Characters of a message to SNS, which takes 256 KiB."""
 
 settings = RolloutSettings.read()
+environment = Environment(settings.secrets)
 logger = Logger(service=SERVICE)
 metrics = Metrics(namespace="Trunkline", service=SERVICE)
 tracer = Tracer(service=SERVICE)
@@ -82,7 +83,7 @@ def _tick() -> Outcome | None:
     if not settings.bundles:
         return None
     rollout = _rollout(settings.bundles)
-    return rollout.tick(tallies_of(address(os.environ), rollout.depot.name))
+    return rollout.tick(tallies_of(address(environment.read()), rollout.depot.name))
 
 
 def _uploaded(event: dict[str, Any]) -> Outcome | None:
@@ -102,10 +103,10 @@ def _judge(bucket: str, key: str) -> Judge | None:
         keys = (settings.public_key,) if settings.public_key else ()
         in_force = None
         if settings.in_force:
-            in_force = configuration(settings.in_force, os.environ, assuming=_assuming())
+            in_force = configuration(settings.in_force, environment.read(), assuming=_assuming())
         return BundleJudge(in_force, keys, settings.margins)
     if bucket == settings.configuration and key.endswith((".yaml", ".yml")):
-        return ConfigurationJudge(os.environ, assuming=_assuming())
+        return ConfigurationJudge(environment.read(), assuming=_assuming())
     return None
 
 
@@ -116,7 +117,7 @@ def _assuming() -> bool:
 def _rollout(bucket: str) -> Rollout:
     depot = S3Depot(bucket)
     trials = settings.trials if bucket == settings.bundles else NO_TRIALS
-    return Rollout(depot, trials, partial(announce, address(os.environ), depot.name), _tell)
+    return Rollout(depot, trials, partial(announce, address(environment.read()), depot.name), _tell)
 
 
 def _tell(outcome: Outcome) -> None:

@@ -35,7 +35,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3]:
 
 @pytest.fixture
 def redis(tmp_path: Path) -> Iterator[RedisServer]:
-    with redis_server(tmp_path) as server:
+    with redis_server(tmp_path, password="redis-secret") as server:
         yield server
 
 
@@ -92,7 +92,9 @@ def test_a_candidate_comes_into_force_or_goes_by_what_becomes_of_its_calls(
 ):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     buckets = Buckets(s3, "trials", monkeypatch)
+    buckets.secret("cache", {"REDIS_PASSWORD": redis.password})
     trial = {"canary_share": SHARE, "canary_minutes": 60, "guard_least_calls": LEAST}
+    trial |= {"secrets": "trials/cache"}
     shared = {"REDIS_HOST": "127.0.0.1", "REDIS_PORT": redis.port}
     buckets.configure(**trial, **shared)
     good, failing = fakes(FakeOpenAI), fakes(FakeOpenAI)
@@ -198,7 +200,13 @@ def test_a_trial_goes_on_while_redis_is_away(
     """Calls are decided as before, nobody waits for counts, and nothing is concluded of none."""
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     buckets = Buckets(s3, "away", monkeypatch)
-    buckets.configure(canary_share=SHARE, REDIS_HOST="127.0.0.1", REDIS_PORT=redis.port)
+    buckets.secret("REDIS_PASSWORD", redis.password)
+    buckets.configure(
+        canary_share=SHARE,
+        secrets="away/REDIS_PASSWORD",
+        REDIS_HOST="127.0.0.1",
+        REDIS_PORT=redis.port,
+    )
     config = routed(
         [mock(GOOD, "Hi")], "llmrouter-knn", model_path=f"s3://{buckets.bundles}/active.json"
     )

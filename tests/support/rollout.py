@@ -38,6 +38,7 @@ class Buckets:
             s3.client.create_bucket(Bucket=bucket)
             versioned = {"Status": "Enabled"}
             s3.client.put_bucket_versioning(Bucket=bucket, VersioningConfiguration=versioned)
+        self._name = name
         self._monkeypatch = monkeypatch
         for unwanted in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_CONFIG_FILE"):
             monkeypatch.delenv(unwanted, raising=False)
@@ -69,6 +70,12 @@ class Buckets:
         for module in ("functions.rollout.handler", "functions.rollout.settings"):
             sys.modules.pop(module, None)
         self.function = importlib.import_module("functions.rollout.handler")
+
+    def secret(self, name: str, value: str | Mapping[str, str]) -> None:
+        """Keeps a secret, called by the buckets' name and its own: a text, or texts by name."""
+        text = value if isinstance(value, str) else json.dumps(value)
+        name = f"{self._name}/{name}"
+        self._ask("secretsmanager", "create_secret", Name=name, SecretString=text)
 
     def put(self, key: str, body: bytes, bucket: str = "") -> dict[str, Any]:
         """Uploads; the event that S3 then has EventBridge send."""
