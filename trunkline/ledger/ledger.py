@@ -136,6 +136,15 @@ class Ledger:
         await self._write()
         await self._recovery.rest()
 
+    @property
+    def upkeep(self) -> Upkeep:
+        """For who does it in a process of its own, beside or in the place of `start`."""
+        return self._upkeep
+
+    async def replay(self) -> None:
+        """Brings the rows that others left. Raises StoreUnavailable, CountersUnavailable."""
+        await self._recovery.run()
+
     async def close(self) -> None:
         """Ends the background work. Rows that the database doesn't take now are left on the disk
         or in Redis, from where the next process brings them."""

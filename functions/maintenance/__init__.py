@@ -1,0 +1,1 @@
+"""What the database and the ledger need from time to time. See `handler.py`."""
