@@ -7,7 +7,6 @@ from constructs import Construct
 
 from ..settings import Settings
 
-
 _WITHOUT_TAGS = ["AWS::RDS::DBProxyTargetGroup"]
 """Types that CloudFormation refuses with the tags that CDK would give them."""
 

@@ -21,6 +21,7 @@ from sqlalchemy.exc import TimeoutError as NoConnection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 
 from ..errors import GatewayError
+from .aws import signing_in
 
 log = logging.getLogger("trunkline.store")
 
@@ -126,7 +127,7 @@ class Database:
 
 def _engine(url: URL, connections: int, timeout: float) -> AsyncEngine:
     if url.get_backend_name() == "postgresql":
-        return create_async_engine(
+        engine = create_async_engine(
             url,
             pool_size=max(1, connections),
             max_overflow=0,
@@ -135,6 +136,8 @@ def _engine(url: URL, connections: int, timeout: float) -> AsyncEngine:
             pool_recycle=1800,
             connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": "trunkline"},
         )
+        signing_in(engine.sync_engine, url, asynchronous=True)
+        return engine
     engine = create_async_engine(url, connect_args={"timeout": BUSY_SECONDS})
 
     @event.listens_for(engine.sync_engine, "connect")

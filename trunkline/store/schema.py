@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
+from .aws import signing_in
 from .database import CONNECT_SECONDS, StoreError
 
 log = logging.getLogger("trunkline.store")
@@ -108,6 +109,7 @@ def _connected(url: URL) -> Iterator[Connection]:
         )
     else:
         engine = create_engine(url, connect_args={"connect_timeout": CONNECT_SECONDS})
+        signing_in(engine, url, asynchronous=False)
     try:
         with engine.connect() as connection:
             yield connection
