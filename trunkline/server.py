@@ -35,9 +35,6 @@ MOST_FILES = 65_536
 KEPT_FILES = 100
 """Files that a process may have open, and those that connections leave to everything else."""
 HEADER_BYTES = 64 * 1024
-IDLE_SECONDS = 75
-"""How long a connection may be silent before a request, and its headers take: longer than the 60
-seconds for which load balancers keep theirs, which otherwise send requests into closed ones."""
 
 ENDS = frozenset({signal.SIGTERM, signal.SIGINT})
 """Signals that end the gateway; held back while a worker is forked, which can't handle them yet."""
@@ -65,7 +62,8 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
         # With HTTP/2 allowed, a connection that never says anything is never closed.
         http=HTTPModes.http1,
         http1_settings=HTTP1Settings(
-            max_buffer_size=HEADER_BYTES, header_read_timeout=IDLE_SECONDS * 1000
+            max_buffer_size=HEADER_BYTES,
+            header_read_timeout=max(1, round(settings.general_settings.keep_alive_seconds * 1000)),
         ),
         log_level=LogLevels.warning,
         log_dictconfig=SERVER_LOGS,

@@ -129,6 +129,17 @@ def test_a_stop_cuts_what_outlasts_the_drain(gateway: Gateways, fakes: Providers
         assert server.stop() == 0
 
 
+def test_a_silent_connection_is_closed_when_it_is_configured_to_be(gateway: Gateways):
+    server = gateway(MOCK | {"general_settings": {"keep_alive_seconds": 0.5}})
+    with socket.create_connection((server.host, server.port), timeout=60) as connection:
+        connection.sendall(b"GET /health/liveness HTTP/1.1\r\nhost: gateway\r\n\r\n")
+        received = b""
+        # By default it would outlast the socket's own patience.
+        while more := connection.recv(4096):
+            received += more
+    assert received.startswith(b"HTTP/1.1 200")
+
+
 def test_workers_share_the_port(gateway: Gateways):
     server = gateway(MOCK, arguments=["--workers", "2"])
     with httpx.Client() as client:

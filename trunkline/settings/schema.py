@@ -559,6 +559,20 @@ class PassThroughEndpoint(Section):
     timeout: Seconds | None = None
 
 
+class KeyManagement(Section):
+    """Which secrets hold what `os.environ/NAME` stands for: LiteLLM's `key_management_settings`.
+
+    hosted_keys: the names that are looked for; all that the environment hasn't, without it.
+    primary_secret_name: the secret whose JSON object holds them; without it each is the name of a
+        secret. access_mode: nothing is read under `write_only`. aws_region_name: where they are.
+    """
+
+    hosted_keys: Texts | None = None
+    primary_secret_name: Name | None = None
+    access_mode: Annotated[str, one_of("read_only", "write_only", "read_and_write")] = "read_only"
+    aws_region_name: Name | None = None
+
+
 class VertexAccount(Section):
     """The project of Vertex AI that requests are passed on to, and its credentials."""
 
@@ -574,6 +588,8 @@ class GeneralSettings(Section):
     allow_unauthenticated: serve without a master key on addresses that others can reach.
     stream_heartbeat_seconds: silence after which a stream carries a comment.
     drain_seconds: how long calls may go on after the gateway was told to stop.
+    keep_alive_seconds: how long a connection may be silent before a request, and its headers take:
+        longer than a load balancer keeps its own, which otherwise sends requests into closed ones.
     bundle_public_keys: whose signatures of bundles are accepted, each as PEM, as base64 or as a
         file of either; any bundle where there are none.
     bundle_size_limit_mb: the largest bundle that is read.
@@ -593,6 +609,10 @@ class GeneralSettings(Section):
     user_api_key_cache_max_size: keys that a process remembers.
     key_grace_seconds: how long a key that was looked up stays good while the database is away.
     budget_exceeded_status: what a call is answered with that a budget doesn't cover.
+    key_management_system: where `os.environ/NAME` is looked for beside the environment.
+    secrets_refresh_interval: seconds between looks at the secrets of AWS that are in use.
+    config_hot_reload: take a changed configuration into service.
+    config_reload_interval: seconds between looks at where it comes from.
     cost_map_path: a price map to take in the place of LiteLLM's packaged one.
     default_output_tokens: tokens that a budget reserves for the answer of a call that states no
         maximum; without it, the most that its model can answer.
@@ -610,6 +630,7 @@ class GeneralSettings(Section):
     allow_unauthenticated: Flag = False
     stream_heartbeat_seconds: Seconds = 15.0
     drain_seconds: Seconds = 30.0
+    keep_alive_seconds: Seconds = 75.0
     bundle_public_keys: Texts = Field(default_factory=list)
     bundle_size_limit_mb: Amount = 256.0
     routing_records: Flag = False
@@ -636,6 +657,11 @@ class GeneralSettings(Section):
     budget_exceeded_status: Annotated[int, one_of(400, 402, 429)] = 400
     default_output_tokens: Count | None = None
     cost_map_path: Text | None = None
+    key_management_system: Text | None = None
+    key_management_settings: KeyManagement = KeyManagement()
+    secrets_refresh_interval: Seconds = 300.0
+    config_hot_reload: Flag = False
+    config_reload_interval: Seconds = 10.0
 
     @property
     def charges(self) -> bool:
