@@ -138,6 +138,8 @@ class Application:
 
     async def settle(self) -> None:
         """Returns when the database has every row of the calls so far. Raises StoreUnavailable."""
+        if self._routing is not None:
+            await self._routing.flush()
         if self._books is not None and self._books.ledger.waiting:
             await self._books.ledger.flush()
 

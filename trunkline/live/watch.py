@@ -112,13 +112,11 @@ class Watch(Generic[T]):
         self._said.set()
 
     async def catch_up(self) -> None:
-        """Checks what became due while this process stood still, and returns when that is done."""
-        async with self._busy:
-            if self._is_due():
-                with self._versions.lock() as mine:
-                    if mine and self._is_due():
-                        await self._check(self._versions.read())
-            await self._follow()
+        """Checks what became due while this process stood still, or may have been said unheard.
+
+        Returns when that is done.
+        """
+        await self._tick()
 
     async def stop(self) -> None:
         """Ends watching. What is in use stays so."""
