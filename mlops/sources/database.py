@@ -41,11 +41,15 @@ def calls(path: Path) -> Iterator[Seen]:
 
 def calls_of_server(address: str) -> Iterator[Seen]:
     """What PostgreSQL tells. What the address leaves out comes of libpq's environment, as
-    PGPASSWORD does. Raises MlopsError."""
+    PGPASSWORD does; see `trunkline.store.aws` for one on AWS. Raises MlopsError."""
     import psycopg  # noqa: PLC0415 - only for those who have data there
+    from sqlalchemy import make_url  # noqa: PLC0415
+
+    from trunkline.store import aws  # noqa: PLC0415
 
     try:
-        with psycopg.connect(address, connect_timeout=CONNECT_SECONDS) as connection:
+        signed = aws.address(make_url(address)) if aws.PARAMETER in address else address
+        with psycopg.connect(signed, connect_timeout=CONNECT_SECONDS) as connection:
             connection.read_only = True
             with connection.cursor("records") as records:
                 for record in records.execute(_SERVER_RECORDS):
@@ -53,7 +57,7 @@ def calls_of_server(address: str) -> Iterator[Seen]:
             with connection.cursor("feedback") as judgements:
                 for call_id, score in judgements.execute(_SERVER_FEEDBACK):
                     yield Seen(call_id, score=score)
-    except psycopg.Error as error:
+    except (psycopg.Error, ConnectionError) as error:
         raise MlopsError(f"postgresql: {str(error).strip()}") from None
 
 

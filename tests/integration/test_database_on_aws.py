@@ -9,10 +9,12 @@ import boto3
 import pytest
 from sqlalchemy import text
 
+from mlops.sources.database import calls_of_server
 from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.s3 import moto
 from trunkline.store import aws
 from trunkline.store.database import Database, StoreUnavailable, address
+from trunkline.store.routing_tables import Tables
 from trunkline.store.schema import upgrade
 
 SECRET = "trunkline/database"
@@ -48,6 +50,8 @@ async def test_a_rotated_password_is_taken_at_the_next_connection(on_aws, tmp_pa
         database = Database(url, connections=1, timeout=10)
         async with database.reading() as connection:
             assert (await connection.execute(text("SELECT current_user"))).scalar() == "trunkline"
+        Tables(url).insert([])
+        assert list(calls_of_server(f"{_without_password(server)}?aws_password={SECRET}")) == []
         server.execute("ALTER USER trunkline PASSWORD 'second'")
         await database.close()
         with pytest.raises(StoreUnavailable):

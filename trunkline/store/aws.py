@@ -44,6 +44,18 @@ def signing_in(engine: Engine, url: URL, *, asynchronous: bool) -> None:
         named["password"] = await_only(asyncio.to_thread(ask)) if asynchronous else ask()
 
 
+def address(url: URL) -> str:
+    """For libpq: with the password that the URL tells of, where it tells of one.
+
+    Raises ConnectionError where AWS doesn't give it.
+    """
+    where = url.query.get(PARAMETER)
+    plain = url.set(drivername="postgresql")
+    if isinstance(where, str):
+        plain = plain.difference_update_query([PARAMETER]).set(password=_password(url, where))
+    return plain.render_as_string(hide_password=False)
+
+
 def _password(url: URL, where: str) -> str:
     failures = import_module("botocore.exceptions")
     find = _token if where == IAM else functools.partial(_kept, where)

@@ -10,6 +10,7 @@ from psycopg import sql
 from sqlalchemy import URL, Table
 
 from . import tables
+from .aws import address
 from .routing_records import NotWritten
 from .rows import Feedback, RoutingRecord, Row, values
 
@@ -25,18 +26,17 @@ class Tables:
     """The tables of a database, which `store.schema` has made. url: of PostgreSQL."""
 
     def __init__(self, url: URL) -> None:
-        plain = url.set(drivername="postgresql")
-        self._address = plain.render_as_string(hide_password=False)
+        self._url = url
 
     def insert(self, rows: Sequence[Row]) -> None:
         try:
             with (
-                psycopg.connect(self._address, connect_timeout=CONNECT_SECONDS) as connection,
+                psycopg.connect(address(self._url), connect_timeout=CONNECT_SECONDS) as connection,
                 connection.cursor() as cursor,
             ):
                 for kind, into in _INTO.items():
                     cursor.executemany(into, [values(row) for row in rows if type(row) is kind])
-        except psycopg.Error as error:
+        except (psycopg.Error, ConnectionError) as error:
             # What the server says of a row may hold what is in it.
             raise NotWritten(type(error).__name__) from None
 
