@@ -32,6 +32,7 @@ TEMPLATES := .venv-templates/.templates
 CDK_CLI := node_modules/.installed
 SCHEMAS := .venv-schemas/.schemas
 EMULATOR := .venv-emulator/.emulator
+RUNTIME := .venv-runtime/.runtime
 NODE := $(if $(wildcard tests/node/package.json),tests/node/node_modules/.installed)
 
 pip := -m pip install --quiet --quiet --disable-pip-version-check --no-input
@@ -43,7 +44,7 @@ compile := $(compiled) --python-version 3.11
 # For what runs on Lambda's runtime, and beside it.
 compile_lambda := $(compiled) --python-version 3.12
 
-.PHONY: help run test check format bench acceptance smoke emulate mlops lock clean image image-amd64 image-arm64
+.PHONY: help run test check format bench acceptance smoke layers functions emulate mlops lock clean image image-amd64 image-arm64
 
 help: ## List the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -76,6 +77,14 @@ acceptance: $(DEV) ## List the 93 criteria with the tests that show each, and wh
 emulate: $(DEV) $(CDK) $(CDK_CLI) $(EMULATOR) ## Deploy into an emulated AWS, use it and destroy it
 	@tools/apt-install redis-server $(if $(shell command -v initdb),,postgresql)
 	@$(BIN)/python -m tests.emulation $(EMULATE)
+
+layers: $(DEV) ## Build the layers of the functions on Lambda, for both architectures
+	@$(BIN)/python -m layers build --architecture all
+
+functions: $(DEV) $(RUNTIME) ## Run the functions from their layers, under the emulator of Lambda's runtime
+	@tools/apt-install redis-server $(if $(shell command -v initdb),,postgresql)
+	@$(BIN)/python -m layers build --architecture x86_64
+	@$(BIN)/python -m pytest tests/runtime
 
 image: image-amd64 image-arm64 ## Build the container images for amd64 and arm64, and try them
 
@@ -133,6 +142,17 @@ $(MLOPS): requirements/mlops.txt requirements/build.txt pyproject.toml | .venv-m
 	@$(install_mlops) $(TORCH)
 	@$(install_mlops) --no-deps --require-hashes -r requirements/mlops.txt -r requirements/build.txt
 	@$(install_mlops) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+# The emulator of the runtime interface is a program that comes in the wheel of another one.
+$(RUNTIME): requirements/runtime.txt requirements/rie.txt
+	@python=$$(tools/lambda-python) && echo "Installing the runtime of Lambda into .venv-runtime" && \
+		$$python -m venv --clear .venv-runtime
+	@.venv-runtime/bin/python $(pip) --require-hashes -r requirements/runtime.txt
+	@$(BIN)/python $(subst install,download,$(pip)) --no-deps --require-hashes -r requirements/rie.txt --dest .venv-runtime/wheels
+	@cd .venv-runtime/wheels && ../bin/python -m zipfile --extract *.whl . && \
+		install samcli/local/rapid/aws-lambda-rie-x86_64 ../bin/aws-lambda-rie
+	@rm -r .venv-runtime/wheels
 	@touch $@
 
 $(EMULATOR): requirements/emulator.txt
