@@ -3,7 +3,6 @@
     OUTPUT/<architecture>/dependencies/python/…   what requirements/lambda.txt names, trimmed
     OUTPUT/<architecture>/native/python/…         what of it only some calls need: `parts.NATIVE`
     OUTPUT/<architecture>/gateway/python/…        trunkline, and mlops
-    OUTPUT/functions/<name>/functions/<name>/…    the functions' own code, for any architecture
     OUTPUT/<architecture>/layers.json             what they were made of, and their sizes in bytes
 
 A build of the same lock and the same sources by the same Python gives the same bytes.
@@ -78,10 +77,8 @@ def build(architecture: str, output: Path) -> dict[str, int]:
         for name in names:
             _settle(made / name)
             _replace(made / name, target / name)
-    for name in FUNCTIONS:
-        _function(name, output / "functions" / name)
     sizes = {name: size(target / name) for name in (*LAYERS, OPTIONAL)}
-    sizes |= {f"functions/{name}": size(output / "functions" / name) for name in FUNCTIONS}
+    sizes |= {f"functions/{name}": own_size(name) for name in FUNCTIONS}
     told = {
         "architecture": architecture,
         "python": PYTHON,
@@ -130,6 +127,11 @@ def _runs(python: str) -> bool:
 def size(folder: Path) -> int:
     """Bytes of all files, as Lambda counts them."""
     return sum(path.stat().st_size for path in _files(folder))
+
+
+def own_size(name: str) -> int:
+    """Bytes of a function's own code."""
+    return sum(path.stat().st_size for path in (ROOT / "functions" / name).glob("*.py"))
 
 
 def digest(folder: Path) -> str:
@@ -208,16 +210,6 @@ def _move(names: Iterable[str], source: Path, target: Path) -> None:
 def _gateway(folder: Path) -> None:
     for name in PACKAGES:
         _copy(ROOT / name, folder / name)
-
-
-def _function(name: str, target: Path) -> None:
-    source = ROOT / "functions" / name
-    if not source.is_dir():
-        return
-    with tempfile.TemporaryDirectory(dir=target.parent.parent, prefix=".building-") as made:
-        _copy(source, Path(made) / "own" / "functions" / name)
-        _settle(Path(made) / "own")
-        _replace(Path(made) / "own", target)
 
 
 def _copy(source: Path, target: Path) -> None:
