@@ -10,6 +10,7 @@ A build of the same lock and the same sources by the same Python gives the same 
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
@@ -60,9 +61,16 @@ def build(architecture: str, output: Path) -> dict[str, int]:
     """
     if architecture not in PLATFORMS:
         raise LayerError(f"{architecture!r} is none of {', '.join(PLATFORMS)}")
+    output.mkdir(parents=True, exist_ok=True)
+    with (output / ".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # others may build at the same time
+        return _build(architecture, output)
+
+
+def _build(architecture: str, output: Path) -> dict[str, int]:
     python = runtime_python()
     target = output / architecture
-    target.mkdir(parents=True, exist_ok=True)
+    target.mkdir(exist_ok=True)
     made_of = _made_of(architecture, python)
     with tempfile.TemporaryDirectory(dir=output, prefix=".building-") as folder:
         made, names = Path(folder), [*LAYERS, OPTIONAL]
@@ -241,7 +249,8 @@ def _settle(folder: Path) -> None:
 
 
 def _replace(made: Path, target: Path) -> None:
+    """Puts a folder in the place of another, which is there until then."""
+    old = made.with_name(f"{made.name}-before")
     if target.exists():
-        shutil.rmtree(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
+        target.rename(old)
     made.rename(target)

@@ -29,8 +29,7 @@ LAYERS = ROOT / "build" / "layers" / "x86_64"
 START_SECONDS = 60.0
 CALL_SECONDS = 120
 
-_INIT = re.compile(r"INIT REPORT.*?Init Duration: ([\d.]+) ms")
-_REPORT = re.compile(r"(?<!INIT )REPORT.*?Duration: ([\d.]+) ms")
+_INIT = re.compile(r"INIT REPORT\(durationMs: ([\d.]+)\)")
 
 
 def missing() -> str:
@@ -124,18 +123,13 @@ class Function:
         assert found, self.log()
         return float(found[-1])
 
-    @property
-    def milliseconds(self) -> list[float]:
-        """Of each call, as the emulator tells it."""
-        return [float(each) for each in _REPORT.findall(self.log())]
-
     def memory(self) -> int:
         """Bytes of the most that the runtime's process has used."""
-        children = f"/proc/{self._process.pid}/task/{self._process.pid}/children"
-        for child in Path(children).read_text().split():
-            status = Path(f"/proc/{child}/status").read_text()
-            if "python" in status.splitlines()[0]:
-                return int(re.findall(r"VmHWM:\s+(\d+)", status)[0]) * 1024
+        for children in Path(f"/proc/{self._process.pid}/task").glob("*/children"):
+            for child in children.read_text().split():
+                status = Path(f"/proc/{child}/status").read_text()
+                if "python" in status.splitlines()[0]:
+                    return int(re.findall(r"VmHWM:\s+(\d+)", status)[0]) * 1024
         raise AssertionError("the runtime's process isn't there")
 
     def stop(self) -> None:
