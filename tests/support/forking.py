@@ -113,6 +113,7 @@ class Forks:
             for said in self._lines.read(wait=wait):
                 if "started" in said:
                     self._started.append(said["started"])
+                    self.codes.pop(said["started"], None)  # of an earlier process of that number
                 else:
                     self.codes[said["ended"]] = said["code"]
 
