@@ -37,6 +37,8 @@ def build(architecture: str) -> None:
         options += [f"--build-arg={name}={value}" for name, value in arguments.items()]
         options += [f"--volume={path}:{path}:ro" for path in packages.folders()]
         buildah("bud", *options, "--file=ecs/Dockerfile", f"--tag={image_of(architecture)}", ".")
+    # The image that had the name before.
+    buildah("rmi", "--prune", "--force")
 
 
 def main() -> None:
