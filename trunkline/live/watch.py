@@ -147,10 +147,10 @@ class Watch(Generic[T]):
             held = await self._load(record.previous)
             record = record.rolled_back(self._clock.now())
             await in_thread(self._versions.write, record)
-            await in_thread(self._preserve, record)
             self._use(held, record)
             log.warning("went back to the version before", extra=self._told(record))
             self._metrics.reloaded(self.name, Result.ROLLED_BACK)
+            await in_thread(self._preserve, record)
             return Outcome.of(self.name, Result.ROLLED_BACK, record)
 
     def status(self) -> Status:
@@ -270,9 +270,9 @@ class Watch(Generic[T]):
             record = replace(record, reloads=record.reloads + 1)
             self._metrics.reloaded(self.name, Result.RELOADED)
         await self._write(record)
-        await in_thread(self._preserve, record)
         self._use(_Held(number, content), record)
         log.info("loaded" if first else "reloaded", extra=self._told(record))
+        await in_thread(self._preserve, record)
         return Outcome.of(self.name, Result.RELOADED, record)
 
     def _keep(self, record: Record, fetched: Fetched) -> int:
