@@ -99,7 +99,10 @@ class Settings:
     rate: int = 100
     burst: int = 200
     rate_per_address: int = 10_000
-    bedrock_models: tuple[str, ...] = ("foundation-model/amazon.*",)
+    bedrock_models: tuple[str, ...] = (
+        "foundation-model/amazon.nova-micro-v1:0",
+        "foundation-model/amazon.nova-lite-v1:0",
+    )
     secrets: tuple[str, ...] = ()
     configuration: str = "cdk/starting.yaml"
     public_key: str = ""

@@ -11,7 +11,9 @@ from .stacks.base import TrunklineStack
 from .stacks.data import DataStack
 from .stacks.gateway import GatewayStack
 from .stacks.network import NetworkStack
+from .stacks.observability import ObservabilityStack
 from .stacks.operations import OperationsStack
+from .suppressions import acknowledge
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +22,12 @@ class Deployment:
     data: DataStack
     operations: OperationsStack
     gateway: GatewayStack
+    observability: ObservabilityStack
 
     @property
     def stacks(self) -> tuple[TrunklineStack, ...]:
         """In the order in which they are deployed."""
-        return self.network, self.data, self.operations, self.gateway
+        return self.network, self.data, self.operations, self.gateway, self.observability
 
 
 def deployment(scope: Construct, settings: Settings) -> Deployment:
@@ -35,4 +38,6 @@ def deployment(scope: Construct, settings: Settings) -> Deployment:
     gateway = GatewayStack(scope, settings, data.stores)
     # What serves starts only when there is a configuration to serve.
     gateway.add_stack_dependency(operations)
-    return Deployment(network, data, operations, gateway)
+    observability = ObservabilityStack(scope, settings, data.stores, operations, gateway)
+    acknowledge(scope)
+    return Deployment(network, data, operations, gateway, observability)

@@ -102,7 +102,7 @@ class Balancer(Construct):
                 if secure
                 else None
             ),
-            ssl_policy=elb.SslPolicy.TLS13_12_RES if secure else None,
+            ssl_policy=elb.SslPolicy.TLS13_RES if secure else None,
             default_target_groups=[self.targets],
             open=False,
         )

@@ -37,7 +37,7 @@ class Maintenance(Construct):
             asynchronous=True,
             at_once=1 if stores.settings.prod else None,
         )
-        stores.let_serve(self.function.role)
+        stores.let_know(self.function.role)
         self.schedule = events.Rule(
             self,
             "Schedule",

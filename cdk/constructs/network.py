@@ -63,7 +63,7 @@ class Network(Construct):
             self,
             "Endpoints",
             vpc=self.vpc,
-            description="The private addresses of AWS's services",
+            description="Private addresses of services of AWS",
             allow_all_outbound=False,
         )
         group.add_ingress_rule(

@@ -54,7 +54,7 @@ class Rollout(Construct):
             },
         )
         role = self.function.role
-        stores.let_serve(role)
+        stores.let_know(role)
         for bucket in (stores.buckets.configuration, stores.buckets.bundles):
             let_write(role, bucket, POINTER)
             role.add_to_principal_policy(

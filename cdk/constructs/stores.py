@@ -63,13 +63,17 @@ class Stores:
         return {"TRUNKLINE_PUBLIC_KEY": Path(self.settings.public_key).read_text("utf-8")}
 
     def let_serve(self, role: iam.IRole) -> None:
-        """What serving takes: the configuration, bundles, secrets, the database, models."""
+        """What serving takes: what `let_know` allows, and the models."""
+        self.let_know(role)
+        role.add_to_principal_policy(self._models())
+
+    def let_know(self, role: iam.IRole) -> None:
+        """The configuration, bundles, secrets, the database."""
         for bucket in (self.buckets.configuration, self.buckets.bundles):
             let_read(role, bucket)
         for secret in self.secrets.read:
             secret.grant_read(role)
         self.database.grant(role)
-        role.add_to_principal_policy(self._models())
 
     def _models(self) -> iam.PolicyStatement:
         return iam.PolicyStatement(

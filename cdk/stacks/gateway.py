@@ -8,6 +8,7 @@ from constructs import Construct
 from .. import assets
 from ..constructs.api import Api
 from ..constructs.balancer import Balancer
+from ..constructs.firewall import Firewall
 from ..constructs.function import Function
 from ..constructs.service import Service
 from ..constructs.stores import Stores
@@ -44,4 +45,5 @@ class GatewayStack(TrunklineStack):
             stores.network,
             self.balancer,
         )
+        self.firewall = Firewall(self, "Firewall", settings, self.api.rest.deployment_stage)
         CfnOutput(self, "Url", value=self.api.url, description="Base of the OpenAI-compatible API")
