@@ -6,6 +6,7 @@ led elsewhere, where there is a Fargate service.
 
 from __future__ import annotations
 
+import gc
 import os
 from typing import Any
 
@@ -22,6 +23,7 @@ os.environ.setdefault("TRUNKLINE_DATA_DIRECTORY", settings.data_directory)
 environment = Environment(settings, load)
 environment.prepare()
 register_after_restore(environment.restore)
+gc.enable()
 
 _answer = Mangum(environment, lifespan="off")
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import product
 from urllib.parse import quote, unquote
 
@@ -22,10 +23,15 @@ _NOTHING: Mapping[str, str] = {}
 _NAME = re.compile(r"\{(\w+)(?::([\w|]+))?\}")
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class _Template:
-    pattern: re.Pattern[str]
+    path: str
     methods: dict[str, Operation]
+
+    @cached_property
+    def pattern(self) -> re.Pattern[str]:
+        """Compiled when it is first asked: all of them would take a tenth of a cold start."""
+        return _compile(self.path)
 
 
 class RouteTable:
@@ -41,7 +47,7 @@ class RouteTable:
                 where.setdefault(path, {})[operation.method] = operation
         # Literal segments before names: /videos/characters/{id} is not /videos/{id}/{x}.
         for path in sorted(by_template, key=_specificity):
-            template = _Template(_compile(path), by_template[path])
+            template = _Template(path, by_template[path])
             for beginning in _beginnings(path):
                 self._templates.setdefault(beginning, []).append(template)
 
