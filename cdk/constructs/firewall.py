@@ -1,4 +1,4 @@
-"""The firewall in front of the API: bad addresses, known attacks, too many requests."""
+"""The firewall in front of the API: bad addresses, known attacks, floods."""
 
 from __future__ import annotations
 

@@ -13,6 +13,7 @@ from .api import Api
 from .balancer import Balancer
 from .function import Function
 from .stores import Stores
+from .training import Training
 
 NAMESPACE = "Trunkline"
 """Of what the tasks' collectors and the functions count."""
@@ -35,7 +36,7 @@ def api(alarms: Alarms, made: Api) -> None:
         5,
         times=2,
         wrong="More than 5 % of the calls failed with a 5xx.",
-        do="open the dashboard: if the alarms of targets, database or cache are on, begin there; else"
+        do="open the dashboard: if alarms of targets, database or cache are on, begin there; else"
         " read the tasks' log for the providers' failures, and roll back the last configuration or"
         " bundle (`trunkline rollout rollback`) if they began with it.",
     )
@@ -88,8 +89,8 @@ def balancer(alarms: Alarms, made: Balancer, settings: Settings) -> None:
         missing=cloudwatch.TreatMissingData.BREACHING,
         times=5,
         wrong="Fewer tasks are ready than there should be.",
-        do="look at the service's events in ECS: an image that can't be pulled, a deployment that was"
-        " rolled back, no capacity; then see UnhealthyTargets.",
+        do="look at the service's events in ECS: an image that can't be pulled, a deployment that"
+        " was rolled back, no capacity; then see UnhealthyTargets.",
     )
     alarms.watch(
         "TasksAtMost",
@@ -173,7 +174,7 @@ def cache(alarms: Alarms, stores: Stores) -> None:
             80,
             times=3,
             wrong="The cache is nearly full; when it is, calls fail, as it never forgets counts.",
-            do="choose a larger `cache_node` and deploy the Data stack (no downtime with two nodes);"
+            do="choose a larger `cache_node` and deploy the Data stack (two nodes need no pause);"
             " or keep cached answers for a shorter time (`ttl`).",
         )
         alarms.watch(
@@ -190,7 +191,7 @@ def cache(alarms: Alarms, stores: Stores) -> None:
             of_cache("ReplicationLag", f"{stores.cache.nodes.ref}-002"),
             5,
             times=5,
-            wrong="The second node is behind: counts of the last seconds would be lost in a failover.",
+            wrong="The second node is behind: a failover would lose counts of its last seconds.",
             do="see whether the cache is busy; failovers and changed versions end by themselves.",
         )
 
@@ -281,6 +282,24 @@ def rollout(alarms: Alarms, made: Function) -> None:
         wrong="An upload can't be judged, which is not to say that it is bad.",
         do="read the function's log; the event is tried again for hours, then it lies in a queue.",
     )
+
+
+def training(alarms: Alarms, made: Training) -> None:
+    machine = made.machine
+    for id, metric in (
+        ("TrainingFailed", machine.metric_failed(period=FIVE)),
+        ("TrainingTimedOut", machine.metric_timed_out(period=FIVE)),
+        ("TrainingAborted", machine.metric_aborted(period=FIVE)),
+    ):
+        alarms.watch(
+            id,
+            metric,
+            0,
+            wrong="No bundle came out of training; the one in force stays.",
+            do="read the reason, which the same topic has told, or the execution's failed step; then"
+            " start the state machine anew.",
+        )
+    queue(alarms, "TrainingUndelivered", made.undelivered, "Starts of training")
 
 
 def queue(alarms: Alarms, id: str, made: sqs.IQueue, holds: str) -> None:

@@ -1,4 +1,4 @@
-"""The dashboard and the alarms: they read what the other stacks' parts count, and change nothing."""
+"""The dashboard and the alarms: they read what the other stacks count."""
 
 from __future__ import annotations
 
@@ -51,6 +51,8 @@ class ObservabilityStack(TrunklineStack):
         rollout, maintenance = operations.rollout, operations.maintenance.function
         watched.rollout(alarms, rollout.function)
         watched.maintenance(alarms, maintenance)
+        if operations.training is not None:
+            watched.training(alarms, operations.training)
         watched.queue(alarms, "UploadsUndelivered", rollout.undelivered, "Events of uploads")
         for id, function, what in (
             ("RolloutLeft", rollout.function, "Uploads"),

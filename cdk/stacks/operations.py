@@ -9,6 +9,7 @@ from ..constructs.maintenance import Maintenance
 from ..constructs.rollout import Rollout
 from ..constructs.starting import Starting
 from ..constructs.stores import Stores
+from ..constructs.training import Training
 from ..settings import Settings
 from .base import TrunklineStack
 
@@ -20,3 +21,4 @@ class OperationsStack(TrunklineStack):
         self.rollout = Rollout(self, "Rollout", stores, layers)
         self.starting = Starting(self, "Starting", stores, self.rollout)
         self.maintenance = Maintenance(self, "Maintenance", stores, layers)
+        self.training = Training(self, "Training", stores, layers) if settings.training else None
