@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -15,7 +16,8 @@ from .emulated import ACCOUNT, AWS, REGION, ROOT
 
 PROGRAM = ROOT / "node_modules" / ".bin" / "cdk"
 SECONDS = 600.0
-_SHOWN_LINES = 60
+_FAILURE = re.compile(r"FAILED|[Ee]rror|failed")
+_LAST = 20
 _QUIET = ("--ci", "--no-notices")
 
 
@@ -94,5 +96,11 @@ class CDK:
                 check=False,
             )
         if ended.returncode:
-            lines = log.read_bytes()[start:].decode("utf-8", "replace").splitlines()
-            raise CommandFailed("\n".join([f"cdk {arguments[0]}", *lines[-_SHOWN_LINES:]]))
+            said = log.read_bytes()[start:].decode("utf-8", "replace")
+            raise CommandFailed("\n".join([f"cdk {arguments[0]}", *_telling(said.splitlines())]))
+
+
+def _telling(lines: list[str]) -> list[str]:
+    """Of what a command printed, what tells why it failed."""
+    failures = [line for line in lines[:-_LAST] if _FAILURE.search(line)]
+    return failures[-_LAST:] + lines[-_LAST:]

@@ -9,6 +9,7 @@ that begin with `EMULATED_` is added to it.
 
 from __future__ import annotations
 
+import alarms
 import extraction
 import links
 import outside
@@ -16,7 +17,7 @@ import stores
 import stubs
 import transport
 
-for part in (transport, stubs, stores, links, outside, extraction):
+for part in (transport, stubs, alarms, stores, links, outside, extraction):
     part.install()
 
 from ministack.app import main  # noqa: E402 - what was installed must be there before
