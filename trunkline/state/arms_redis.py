@@ -33,6 +33,7 @@ class RedisArms:
         self._link = link
         self._counts: dict[str, Counter[str]] = {}
         self._calls: dict[str, str] = {}
+        self._early: list[tuple[str, str, float]] = []
         self._task: asyncio.Task[None] | None = None
 
     def ended(self, trial: str, arm: str, *, failed: bool, cost: int | None = None) -> None:
@@ -48,16 +49,28 @@ class RedisArms:
 
     async def judged(self, trial: str, call_id: str, score: float) -> None:
         call = f"{trial}:{call_id}"
-        arm = self._calls.get(call)
-        if arm is None:
-            try:
-                found = await self._link.ask("GET", keys.TRIAL + call)
-            except LinkDown as error:
-                log.debug("a judgement isn't counted for the trial: %s", error)
-                return
-            arm = found.decode() if found else None
+        arm = self._calls.get(call) or await self._decider(call)
         if arm in ARMS:
             self._add(trial, judged(arm, score))
+        elif len(self._early) < MOST_REMEMBERED:
+            # Another process may be about to tell whose call it was.
+            self._early.append((trial, call, score))
+            self._soon()
+
+    async def _decider(self, call: str) -> str | None:
+        """Who decided a call; None where that isn't known, or not yet."""
+        try:
+            found = await self._link.ask("GET", keys.TRIAL + call)
+        except LinkDown as error:
+            log.debug("it isn't known whose call was judged: %s", error)
+            return None
+        return found.decode() if found else None
+
+    async def _ask_again(self, early: list[tuple[str, str, float]]) -> None:
+        for trial, call, score in early:
+            arm = await self._decider(call)
+            if arm in ARMS:
+                self._add(trial, judged(arm, score))
 
     async def read(self, trial: str) -> Tallies:
         found = await self._link.ask("HGETALL", keys.TRIAL + trial)
@@ -107,6 +120,8 @@ class RedisArms:
             self._task = asyncio.create_task(self._later(), name="trial counts")
 
     async def _later(self) -> None:
-        while self._counts or self._calls:
-            await asyncio.sleep(FLUSH_SECONDS)
+        while self._counts or self._calls or self._early:
+            early, self._early = self._early, []
+            await asyncio.sleep(2 * FLUSH_SECONDS if early else FLUSH_SECONDS)
+            await self._ask_again(early)
             await self.flush()
