@@ -21,7 +21,7 @@ from .sources.seen import FINE, Seen, joined
 def run(options: argparse.Namespace) -> int:
     found = joined(seen for source in options.sources for seen in calls(source))
     left: Counter[str] = Counter()
-    rows = list(_rows(found, left))
+    rows = list(rows_of(found, left))
     told = "".join(f", {count} {why}" for why, count in sorted(left.items()))
     if not rows:
         raise MlopsError(f"no call can be learned from: {len(found)} calls{told}")
@@ -31,8 +31,8 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _rows(found: dict[str, Seen], left: Counter[str]) -> Iterator[dict[str, Any]]:
-    """left: counts why calls give no row."""
+def rows_of(found: dict[str, Seen], left: Counter[str]) -> Iterator[dict[str, Any]]:
+    """One for each call that can be learned from. left: counts why others give none."""
     for seen in found.values():
         if seen.score is None:
             left["without feedback"] += 1

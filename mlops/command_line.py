@@ -54,7 +54,7 @@ def parser() -> argparse.ArgumentParser:
         prog="trunkline-mlops", description="Trains and evaluates routing models."
     )
     commands = made.add_subparsers(required=True, metavar="COMMAND")
-    for add in (_collect, _prepare, _train, _evaluate, _compare, _embedder):
+    for add in (_collect, _prepare, _train, _evaluate, _compare, _embedder, _sagemaker):
         add(commands)
     return made
 
@@ -129,6 +129,11 @@ def _embedder(commands: Parsers) -> None:
     parser = _add(commands, "embedder", "make the files of an embedder")
     parser.add_argument("kind", choices=("static", "onnx"))
     parser.add_argument("--output", type=Path, required=True, metavar="DIR")
+
+
+def _sagemaker(commands: Parsers) -> None:
+    parser = _add(commands, "sagemaker", "train as a job of Amazon SageMaker's")
+    parser.add_argument("--folder", type=Path, default=Path("/opt/ml"), metavar="DIR")
 
 
 def _add(commands: Parsers, name: str, about: str) -> argparse.ArgumentParser:

@@ -1,0 +1,1 @@
+"""The steps of a training but the training itself. See `handler.py`."""
