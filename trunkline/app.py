@@ -9,47 +9,37 @@ import os
 import ssl
 import tempfile
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
-from functools import partial
+from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import aiohttp
 
 from .api.http import Receive, Scope, Send
 from .api.surface import Surface
-from .cache.answers import Answers
-from .cache.stores import build_store
-from .call import Call, Deployment
 from .deadline import Alarms
+from .following import Following, hidden
 from .gateway import Gateway
-from .ledger.book import PriceBook
+from .generation import Maker
+from .live.bundles import share
 from .live.snapshot import Snapshot, build_snapshot
 from .operations import OPERATIONS
 from .providers.direct import DirectLane
 from .providers.lanes import Lanes
 from .providers.litellm_lane import LitellmLane
 from .providers.mock_lane import MockLane
-from .providers.secrets import secrets_of
 from .routing.health import Health
 from .routing.shared_cooldowns import SharedCooldowns
 from .serving import Lasting, needs_litellm
-from .settings import Settings, addresses
-from .settings.learned import located
+from .settings import Settings
 from .settings.schema import LitellmSettings
 from .settings.strategies import BUILT_IN, LEARNED
-from .telemetry import logs
-from .telemetry.metrics import Metrics, build_metrics
+from .telemetry.metrics import Metrics, Switched
+from .underway import Underway
 
 if TYPE_CHECKING:
     from .bookkeeping import Books
-    from .learning import Routing
-    from .live.watch import Watch
-    from .reloading import StoredReload
-    from .routing.learned import Learned
-    from .routing.loading import Loaded
-    from .routing.recording import Recorder
-    from .store.routing_records import RoutingRecords
+    from .configuration import Configuration
 
 log = logging.getLogger("trunkline")
 
@@ -60,9 +50,11 @@ STILL_SECONDS = 2.0
 class Application:
     """The gateway as an ASGI application, for one process.
 
-    once_started: awaited when the server has been told that the gateway is ready.
-    shared: see `learning.share`; a folder of its own without, for a process that is alone.
-    warms: whether LiteLLM is imported in the background where the configuration needs it.
+    settings: what it starts with. once_started: awaited when the server has been told that the
+    gateway is ready. shared: see `live.bundles.share`; a folder of its own without, for a process
+    that is alone. warms: whether LiteLLM is imported in the background where the configuration
+    needs it. configuration: where the settings come from, to follow what becomes of them; without
+    it they stay as they are.
     """
 
     def __init__(
@@ -73,47 +65,41 @@ class Application:
         shared: Path | None = None,
         workers: int = 1,
         warms: bool = True,
+        configuration: Configuration | None = None,
     ) -> None:
         self._warms = warms
         self._once_started = once_started
         self._shared = shared
         self._workers = workers
+        self._configuration = configuration
         self._books: Books | None = None
         self._own: tempfile.TemporaryDirectory[str] | None = None
-        self._settings = settings
+        self._first = settings
         self._snapshot = build_snapshot(settings, version=1)
-        self._stored: StoredReload | None = None
         self._surface: Surface | None = None
-        self._learned: Learned | None = None
-        self._routing: Routing | None = None
-        self._recorder: Recorder | None = None
-        self._answers: Answers | None = None
+        self._following: Following | None = None
+        self._maker: Maker | None = None
         self._session: aiohttp.ClientSession | None = None
+        self._underway = Underway()
         self._litellm = LitellmLane(settings.litellm_settings.model_dump(exclude_none=True))
 
     def secrets(self) -> set[str]:
         """Every secret that the configuration and the environment give to this process."""
-        general = self._settings.general_settings
-        found = {general.master_key or ""}
-        for endpoint in general.pass_through_endpoints:
-            found.update(endpoint.headers.values(), addresses.secrets_of(endpoint.target))
-        params = self._settings.litellm_settings.cache_params
-        router = self._settings.router_settings
-        hidden = (params.password, params.s3_aws_secret_access_key, params.s3_aws_session_token)
-        found.update(each or "" for each in (*hidden, router.redis_password, general.salt_key))
-        for url in (params.redis_url, router.redis_url, general.database_url):
-            found.update(addresses.password_of(url or ""))
-        return found.union(*map(secrets_of, self._snapshot.everything))
+        return hidden(self._snapshot)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "lifespan":
             await self._lifespan(receive, send)
             return
         surface = self._surface or await self._start()
-        if scope["type"] == "http":
-            await surface.http(scope, receive, send)
-        else:
-            await surface.websocket(scope, receive, send)
+        begun = self._underway.begin()
+        try:
+            if scope["type"] == "http":
+                await surface.http(scope, receive, send)
+            else:
+                await surface.websocket(scope, receive, send)
+        finally:
+            self._underway.end(begun)
 
     async def import_litellm(self) -> None:
         """Returns when LiteLLM is imported, where some calls need it. Raises ProviderError."""
@@ -128,18 +114,16 @@ class Application:
 
         still: seconds for which it stood still.
         """
-        if still > STILL_SECONDS:
-            if self._books is not None:
-                self._books.bus.renew()
-            if self._stored is not None:
-                await self._stored.now()
-        for watch in self._watches():
-            await watch.catch_up()
+        if still > STILL_SECONDS and self._books is not None:
+            self._books.bus.renew()
+        if self._following is not None:
+            await self._following.catch_up(stood_still=still > STILL_SECONDS)
 
     async def settle(self) -> None:
         """Returns when the database has every row of the calls so far. Raises StoreUnavailable."""
-        if self._routing is not None:
-            await self._routing.flush()
+        routing = self._following.current.lasting.routing if self._following else None
+        if routing is not None:
+            await routing.flush()
         if self._books is not None and self._books.ledger.waiting:
             await self._books.ledger.flush()
 
@@ -159,144 +143,66 @@ class Application:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _start(self) -> Surface:
-        self._session = _session(self._settings)
-        settings = self._settings
+        self._session = _session(self._first)
         alarms = Alarms(asyncio.get_running_loop())
-        direct = DirectLane(self._session, alarms)
-        metrics = build_metrics(settings.litellm_settings)
-        books = await self._account(metrics)
-        if books is not None and settings.general_settings.store_model_in_db:
-            await self._load_stored(books, metrics)
-        self._learned = await self._learn(metrics)
-        self._recorder = self._recording()
-        health = Health()
-        if books is not None and not settings.router_settings.disable_cooldowns:
+        metrics = Switched(self._first.litellm_settings)
+        books, health = await self._account(metrics), Health()
+        if books is not None:
             SharedCooldowns(health, books.bus)
         lasting = Lasting(
-            lanes=Lanes(direct=direct, litellm=self._litellm, mock=MockLane()),
+            lanes=Lanes(
+                direct=DirectLane(self._session, alarms), litellm=self._litellm, mock=MockLane()
+            ),
             health=health,
             metrics=metrics,
             books=books,
-            routing=self._routing,
-            learned=self._learned,
-            recorder=self._recorder,
-            answers=self._caching(metrics),
             warm=self._litellm.warm if self._warms else _nothing_warmed,
         )
-        gateway = Gateway(lasting.serving(self._snapshot))
+        self._maker = Maker(lasting, self._folder, self._snapshot)
+        self._following = Following(
+            self._first, self._maker, self._underway, self._litellm, metrics, self._turned
+        )
+        if self._configuration is not None:
+            await self._following.load(self._configuration, self._folder())
+        gateway = Gateway(await self._following.first())
         self._surface = Surface(
             gateway,
             self._session,
             alarms,
-            self._watches,
-            reload=self._stored.now if self._stored else _nothing_stored,
+            self._following.watches,
+            reload=self._following.stored_now,
         )
-        for watch in self._watches():
-            watch.start()
-        if self._routing is not None:
-            self._routing.listen()
-        if self._stored is not None:
-            self._stored.start(partial(self._turn, gateway, lasting))
+        self._following.start(gateway)
         _settle_memory()
         return self._surface
 
-    async def _load_stored(self, books: Books, metrics: Metrics) -> None:
-        """Puts the models of the database beside those of the file."""
-        from .reloading import StoredReload  # noqa: PLC0415 - only where models are stored
-
-        self._stored = StoredReload(books.registry, self._settings, metrics)
-        self._snapshot = await self._stored.load()
-        logs.hide(self.secrets())
-
-    def _turn(self, gateway: Gateway, lasting: Lasting, snapshot: Snapshot) -> None:
-        """Serves another snapshot from now on; calls in flight finish on theirs."""
+    def _turned(self, snapshot: Snapshot) -> None:
+        """Another snapshot is served."""
         self._snapshot = snapshot
-        logs.hide(self.secrets())
-        gateway.serving = lasting.serving(snapshot)
 
     async def _account(self, metrics: Metrics) -> Books | None:
         """What calls are charged with; None where they are charged to nobody."""
-        if not self._settings.general_settings.charges:
+        if not self._first.general_settings.charges:
             return None
         from . import bookkeeping  # noqa: PLC0415 - only where somebody is charged
 
-        await asyncio.to_thread(bookkeeping.bring_up_to_date, self._settings)
-        self._books = bookkeeping.Books(self._settings, metrics, self._workers)
+        await asyncio.to_thread(bookkeeping.bring_up_to_date, self._first)
+        self._books = bookkeeping.Books(self._first, metrics, self._workers)
         await self._books.start()
         return self._books
 
-    async def _learn(self, metrics: Metrics) -> Learned | None:
-        """The learned strategy in force; None under a built-in one."""
-        if self._settings.router_settings.learned is None:
-            return None
-        from .learning import Routing, share  # noqa: PLC0415 - only where something was learned
-
+    def _folder(self) -> Path:
         if self._shared is None:
             self._own = share()
             self._shared = Path(self._own.name)
-        bus = self._books.bus if self._books is not None else None
-        self._routing = Routing(self._settings, self._snapshot, self._shared, bus)
-        return await self._routing.load(metrics)
-
-    def _watches(self) -> tuple[Watch[Loaded], ...]:
-        watch = self._routing.watch if self._routing is not None else None
-        return (watch,) if watch is not None else ()
-
-    def _recording(self) -> Recorder | None:
-        """What keeps decisions and feedback; None where the configuration doesn't ask for it."""
-        general = self._settings.general_settings
-        if not general.routing_records:
-            return None
-        from .routing.recording import Recorder  # noqa: PLC0415
-
-        def facts_of(deployment: Deployment) -> Mapping[str, Any]:
-            return self._snapshot.facts_of(deployment)  # of whichever is current
-
-        prices_of = PriceBook(facts_of)
-
-        def cost(deployment: Deployment, call: Call) -> int | None:
-            known = prices_of(deployment)
-            return known.charge(call) if known else None
-
-        content = general.store_prompts_in_spend_logs
-        return Recorder(self._record_store(), self._learned, cost, content=content)
-
-    def _record_store(self) -> RoutingRecords:
-        """PostgreSQL where it is there, else a file."""
-        from .store.routing_records import File, RoutingRecords  # noqa: PLC0415 - with sqlite3
-
-        if self._books is not None and self._books.database.dialect == "postgresql":
-            from .store.routing_tables import Tables  # noqa: PLC0415
-
-            return RoutingRecords(Tables(self._books.database.url))
-        folder = self._settings.general_settings.data_directory
-        return RoutingRecords(File(located(self._settings.source.parent, folder)))
-
-    def _caching(self, metrics: Metrics) -> Answers | None:
-        """What keeps answers; None where the configuration doesn't ask for it."""
-        settings, general = self._settings.litellm_settings, self._settings.general_settings
-        if not settings.cache:
-            return None
-        params = settings.cache_params
-        named = params.disk_cache_dir or general.data_directory
-        folder = located(self._settings.source.parent, named)
-        self._answers = Answers(
-            build_store(params, folder),
-            params,
-            metrics,
-            specific=settings.enable_caching_on_provider_specific_optional_params,
-        )
-        return self._answers
+        return self._shared
 
     async def _stop(self) -> None:
-        if self._stored is not None:
-            await self._stored.stop()
-        if self._routing is not None:
-            await self._routing.stop()
-        if self._answers is not None:
-            await self._answers.close()
-        if self._recorder is not None:
-            await asyncio.to_thread(self._recorder.store.close)
+        if self._following is not None:
+            await self._following.stop()
+        await self._underway.close()
+        if self._maker is not None:
+            await self._maker.close()
         if self._books is not None:
             await self._books.close()
         if self._session is not None:
@@ -307,10 +213,6 @@ class Application:
 
 def _nothing_warmed() -> None:
     """In the place of an import in the background, where there is no background."""
-
-
-async def _nothing_stored() -> None:
-    """In the place of a reload, where models are those of the file alone."""
 
 
 def _session(settings: Settings) -> aiohttp.ClientSession:

@@ -6,6 +6,7 @@ Apart from `app.py`, so that a gateway that charges nobody loads none of it.
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from weakref import WeakSet
@@ -58,7 +59,6 @@ class Books:
     def __init__(self, settings: Settings, metrics: Metrics, workers: int) -> None:
         """workers: processes of this gateway. Raises StoreError."""
         general, folder = settings.general_settings, _folder(settings)
-        self._general = general
         self._metrics = metrics
         self.database = Database(
             address(general.database_url, folder),
@@ -101,20 +101,24 @@ class Books:
 
     def charges(self, snapshot: Snapshot) -> Charges:
         """How the calls of a snapshot are charged."""
-        prices_of = PriceBook(snapshot.facts_of)
+        prices_of, general = PriceBook(snapshot.facts_of), snapshot.settings.general_settings
         charges = Charges(
             self.counters,
             self.ledger,
             self.directory,
-            Estimator(prices_of, snapshot.facts_of, self._general.default_output_tokens),
+            Estimator(prices_of, snapshot.facts_of, general.default_output_tokens),
             prices_of,
             self._metrics,
             Standing(snapshot.settings),
             streams=self._streams,
-            budget_status=self._general.budget_exceeded_status,
+            budget_status=general.budget_exceeded_status,
         )
         self._charges.add(charges)
         return charges
+
+    def registry_of(self, snapshot: Snapshot) -> Registry:
+        """What the management of keys works with, as a snapshot's configuration says."""
+        return replace(self.registry, customary=Customary.of(snapshot.settings.litellm_settings))
 
     async def reached(self) -> dict[str, bool]:
         """Whether the stores that the configuration names can be reached: "db", and "redis"."""

@@ -8,15 +8,18 @@ import ipaddress
 import os
 import socket
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from . import __version__
+from .configuration import Configuration
 from .errors import BundleError, ConfigError
-from .settings import Settings, load
-from .settings.certificates import unusable
+from .live.bundles import share
+from .settings import Settings
+
+T = TypeVar("T")
 
 USAGE = 2
 """Exit code for a command or configuration that can't be carried out."""
@@ -35,15 +38,15 @@ def main(arguments: Sequence[str] | None = None) -> NoReturn:
 
 def serve(options: argparse.Namespace) -> int:
     """Serves until SIGTERM or SIGINT; then drains and ends with 0."""
-    settings = _load(options.config)
-    os.environ.update(settings.environment)
-    general = settings.general_settings
-    if not (general.master_key or general.allow_unauthenticated or _is_loopback(options.host)):
-        return _refuse(
-            f"no general_settings.master_key is configured, so anybody who reaches"
-            f" {options.host} could use every provider key: set one, serve on 127.0.0.1,"
-            f" or set general_settings.allow_unauthenticated: true"
-        )
+    configuration = Configuration(
+        options.config, os.environ, refuses=partial(_open_to_all, options.host)
+    )
+    shared = share()
+    read = _read(lambda: configuration.begin(Path(shared.name)))
+    settings = read.settings
+    if configuration.problem:
+        _refuse(f"{configuration.problem}; the last good copy is served")
+    os.environ.update(read.exported)
     _check_bundle(settings)
     _bring_up_to_date(settings)
     problem = _occupied(options.host, options.port)
@@ -52,8 +55,28 @@ def serve(options: argparse.Namespace) -> int:
 
     from .server import run  # noqa: PLC0415 - the server's modules load only where they are used
 
-    run(settings, host=options.host, port=options.port, workers=options.workers)
+    watched = configuration.is_watched(settings)
+    run(
+        settings,
+        host=options.host,
+        port=options.port,
+        workers=options.workers,
+        configuration=configuration if watched else None,
+        shared=shared,
+    )
     return 0
+
+
+def _open_to_all(host: str, settings: Settings) -> str | None:
+    """Why a configuration can't be served on an address; None where it can."""
+    general = settings.general_settings
+    if general.master_key or general.allow_unauthenticated or _is_loopback(host):
+        return None
+    return (
+        f"no general_settings.master_key is configured, so anybody who reaches"
+        f" {host} could use every provider key: set one, serve on 127.0.0.1,"
+        f" or set general_settings.allow_unauthenticated: true"
+    )
 
 
 def check(options: argparse.Namespace) -> int:
@@ -92,19 +115,20 @@ def _bring_up_to_date(settings: Settings) -> bool:
         raise SystemExit(_refuse(f"the database can't be used: {error}")) from None
 
 
-def _load(path: Path) -> Settings:
+def _load(place: str) -> Settings:
+    return _read(Configuration(place, os.environ).read)
+
+
+def _read(read: Callable[[], T]) -> T:
+    """Reads a configuration; ends the program where it can't be served."""
     try:
-        settings = load(path, os.environ)
+        return read()
     except ConfigError as error:
         print(error, file=sys.stderr)
-        raise SystemExit(USAGE) from None
-    environ = {**os.environ, **settings.environment}
-    problems = list(unusable(settings.litellm_settings, environ))
-    for problem in problems:
-        _refuse(problem)
-    if problems:
-        raise SystemExit(USAGE)
-    return settings
+    except BundleError as error:
+        for reason in str(error).splitlines():
+            _refuse(reason)
+    raise SystemExit(USAGE) from None
 
 
 def _check_bundle(settings: Settings) -> None:
@@ -155,7 +179,7 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     serving = commands.add_parser("serve", help="serve a configuration")
-    serving.add_argument("--config", type=Path, required=True, metavar="FILE")
+    serving.add_argument("--config", type=_place, required=True, metavar="FILE", help=_PLACE)
     serving.add_argument("--host", default="127.0.0.1", help="address (127.0.0.1)")
     serving.add_argument("--port", type=_port, default=4000, help="port (4000)")
     serving.add_argument("--workers", type=_workers, default=1, help="processes (1)")
@@ -164,12 +188,12 @@ def _parser() -> argparse.ArgumentParser:
     config = commands.add_parser("config", help="work with configurations")
     config_commands = config.add_subparsers(required=True, metavar="COMMAND")
     checking = config_commands.add_parser("check", help="check a configuration")
-    checking.add_argument("file", type=Path, metavar="FILE")
+    checking.add_argument("file", type=_place, metavar="FILE", help=_PLACE)
     checking.set_defaults(command=check)
     database = commands.add_parser("db", help="work with the database")
     database_commands = database.add_subparsers(required=True, metavar="COMMAND")
     upgrading = database_commands.add_parser("upgrade", help="bring its tables up to date")
-    upgrading.add_argument("--config", type=Path, required=True, metavar="FILE")
+    upgrading.add_argument("--config", type=_place, required=True, metavar="FILE", help=_PLACE)
     upgrading.set_defaults(command=upgrade)
     _add_bundle(commands)
     _add_rollout(commands)
@@ -222,6 +246,14 @@ def _rollout(command: str, options: argparse.Namespace) -> int:
         return _refuse(str(error))
     print("\n".join(lines))
     return 0 if good else USAGE
+
+
+_PLACE = "a file, s3://bucket/key, gs://bucket/object, or s3://bucket/…/active.json"
+
+
+def _place(text: str) -> str:
+    """A path as Python writes it, or a URL as it is."""
+    return text if "://" in text else str(Path(text))
 
 
 def _port(text: str) -> int:

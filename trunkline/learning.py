@@ -10,6 +10,7 @@ import os
 import weakref
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 from .call import Call, Deployment, Operation
 from .errors import BundleError
@@ -21,6 +22,7 @@ from .live.pointer import is_changed
 from .live.snapshot import Snapshot, build_snapshot
 from .live.steps import Steps
 from .live.watch import Watch
+from .routing.labels import check_labels
 from .routing.learned import Learned
 from .routing.loading import Loaded, Loader, check
 from .routing.router import Router
@@ -97,7 +99,22 @@ class Routing:
         self._learned.cost = self._cost
         return self._learned
 
-    def listen(self) -> None:
+    def suits(self, settings: Settings) -> bool:
+        """Whether another configuration says the same of what is learned."""
+        return self.watch is not None and _told(settings) == _told(self._settings)
+
+    def check(self, snapshot: Snapshot) -> None:
+        """Raises BundleError where a label stands for none of a snapshot's deployments."""
+        if self._learned is not None:
+            check_labels(snapshot.models, self._learned.loaded.labels)
+
+    def start(self) -> None:
+        """Watches from now on, after `load`."""
+        if self.watch is not None:
+            self.watch.start()
+            self._listen()
+
+    def _listen(self) -> None:
         """Has what a pointer names checked whenever the bus says that it was written."""
         watch, place = self.watch, self._place()
         if watch is None or not place.endswith(FOLLOWED):
@@ -180,6 +197,7 @@ class Routing:
             await self._arms.flush()
 
     async def stop(self) -> None:
+        """Ends watching, and frees what decides."""
         if self.watch is not None:
             await self.watch.stop()
         if self._learned is not None:
@@ -188,3 +206,11 @@ class Routing:
             await self._arms.close()
         if self._own_bus and self._bus is not None:
             await self._bus.close()
+
+
+def _told(settings: Settings) -> tuple[Any, ...]:
+    """All that a configuration says of what is learned, but for the deployments."""
+    general, router = settings.general_settings, settings.router_settings
+    args = router.routing_strategy_args
+    keys = tuple(general.bundle_public_keys), general.bundle_size_limit_mb
+    return router.routing_strategy, args, keys, settings.source.parent

@@ -12,11 +12,13 @@ from collections.abc import Callable
 
 from .access.registry import MODELS, Registry
 from .live.clock import Clock
-from .live.snapshot import Snapshot, build_snapshot
+from .live.snapshot import Snapshot
 from .live.status import Result
-from .live.stored_models import load
+from .live.stored_models import load, with_entries
 from .live.watch import FAULT
 from .settings import Settings
+from .settings.schema import ModelEntry
+from .store.database import StoreUnavailable
 from .telemetry.metrics import Metrics
 
 log = logging.getLogger("trunkline.live")
@@ -31,51 +33,57 @@ LOOK_SECONDS = 10.0
 class StoredReload:
     """Builds the next snapshot beside the current one, where the stored models have changed.
 
-    file: the configuration without them.
+    in_force: the configuration without them, and the snapshot that is served. build: makes the next
+    snapshot. use: puts it in the place of the one before; runs on the event loop.
     """
 
     def __init__(
-        self, registry: Registry, file: Settings, metrics: Metrics, clock: Clock | None = None
+        self,
+        registry: Registry,
+        in_force: Callable[[], tuple[Settings, Snapshot]],
+        build: Callable[[Settings], Snapshot],
+        use: Callable[[Snapshot], None],
+        metrics: Metrics,
+        clock: Clock | None = None,
     ) -> None:
         self._registry = registry
+        self._in_force = in_force
+        self._build = build
+        self._use = use
         self._metrics = metrics
-        self._file = file
-        self._use: Callable[[Snapshot], None] = lambda snapshot: None
         self._clock = clock or Clock()
-        self._current: Snapshot | None = None
+        self._known: tuple[ModelEntry, ...] | None = None
         self._turn = asyncio.Lock()
         self._said = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
-    async def load(self) -> Snapshot:
-        """The first snapshot. Raises StoreUnavailable."""
-        settings = await load(self._registry.database, self._registry.secrets, self._file)
-        self._current = await asyncio.to_thread(build_snapshot, settings, 1)
-        return self._current
+    async def beside(self, file: Settings) -> Settings:
+        """A configuration with the stored models; those known where the database is away.
 
-    def start(self, use: Callable[[Snapshot], None]) -> None:
-        """Follows what changes from now on, after `load`.
-
-        use: puts a snapshot in the place of the one before. Runs on the event loop.
+        Raises StoreUnavailable where none are known yet.
         """
-        self._use = use
+        try:
+            return await self._read(file)
+        except StoreUnavailable:
+            if self._known is None:
+                raise
+            own = {entry.model_info.id for entry in file.model_list}
+            return with_entries(file, *(e for e in self._known if e.model_info.id not in own))
+
+    def start(self) -> None:
+        """Follows what changes from now on."""
         self._registry.bus.subscribe(self._hear)
         self._task = asyncio.create_task(self._follow(), name="stored models")
+
+    def look(self) -> None:
+        """Has the database looked at soon, in the background."""
+        self._said.set()
 
     async def now(self) -> None:
         """Returns when what the database holds is in force. Raises StoreUnavailable."""
         async with self._turn:
-            before = self._current
-            assert before is not None
-            settings = await load(self._registry.database, self._registry.secrets, self._file)
-            if settings.model_list == before.settings.model_list:
-                return
-            version = before.version + 1
-            self._current = await asyncio.to_thread(build_snapshot, settings, version)
-            self._use(self._current)
-            self._metrics.reloaded(WATCHED, Result.RELOADED)
-            stored = len(settings.model_list) - len(self._file.model_list)
-            log.info("stored models loaded", extra={"stored": stored, "snapshot": version})
+            while not await self._brought():
+                pass
 
     async def stop(self) -> None:
         """Ends following. What is in force stays so."""
@@ -83,6 +91,28 @@ class StoredReload:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
+
+    async def _brought(self) -> bool:
+        """Whether it is in force; not where another configuration came meanwhile."""
+        file, before = self._in_force()
+        if not file.general_settings.store_model_in_db:
+            return True
+        settings = await self._read(file)
+        if settings.model_list != before.settings.model_list:
+            snapshot = await asyncio.to_thread(self._build, settings)
+            if self._in_force()[0] is not file:
+                return False
+            self._use(snapshot)
+            self._metrics.reloaded(WATCHED, Result.RELOADED)
+            stored = len(settings.model_list) - len(file.model_list)
+            told = {"stored": stored, "snapshot": snapshot.version}
+            log.info("stored models loaded", extra=told)
+        return self._in_force()[0] is file
+
+    async def _read(self, file: Settings) -> Settings:
+        settings = await load(self._registry.database, self._registry.secrets, file)
+        self._known = settings.model_list[len(file.model_list) :]
+        return settings
 
     def _hear(self, message: str) -> None:
         if message in (MODELS, ""):  # empty: others may have said something unheard

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,8 @@ from granian.log import LogLevels
 from granian.server import Server
 
 from .app import Application, announce
+from .configuration import Configuration
+from .following import DRAIN
 from .settings import Settings
 from .telemetry import logs, metrics
 
@@ -46,8 +48,19 @@ SERVER_LOGS = {"loggers": {"_granian": {"propagate": True}}}
 """What the server says of its workers goes where all logs go."""
 
 
-def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
-    """Serves until SIGTERM or SIGINT, then lets calls finish for the configured time."""
+def run(
+    settings: Settings,
+    *,
+    host: str,
+    port: int,
+    workers: int,
+    configuration: Configuration | None = None,
+    shared: tempfile.TemporaryDirectory[str] | None = None,
+) -> None:
+    """Serves until SIGTERM or SIGINT, then lets calls finish for the configured time.
+
+    configuration, shared: see `Application`; removed in the end.
+    """
     _configure_logs(settings)
     server = Server(
         "trunkline",
@@ -79,7 +92,7 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
         announce(settings, workers)
 
     server.respawned_wrks = _Respawns()
-    server.main_loop_interrupt = Interrupt()
+    server.main_loop_interrupt = Interrupt(partial(_take_drain, server, shared))
     # From here on, when signals are already waited for, whoever reads the line may end it.
     server.on_startup(begin)
     os.register_at_fork(
@@ -89,11 +102,12 @@ def run(settings: Settings, *, host: str, port: int, workers: int) -> None:
     )
     # Workers share the memory of what is imported by now, as long as no collection touches it.
     gc.freeze()
-    counts = metrics.share(settings.litellm_settings) if workers > 1 else None
-    shared = _shared(settings)
+    may_count = configuration is not None or metrics.wanted(settings.litellm_settings)
+    counts = metrics.share() if workers > 1 and may_count else None
     path = Path(shared.name) if shared is not None else None
+    load = partial(_load, settings, path, workers, configuration)
     try:
-        server.serve(target_loader=partial(_load, settings, path, workers))
+        server.serve(target_loader=load)
     except SystemExit:
         # A worker that the same signal ended, before it had a group of its own, is no failure.
         if not server.interrupt_signal:
@@ -127,7 +141,9 @@ class Interrupt:
     second of two may, is waited for by itself for ever: the gateway never ends.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, woken: Callable[[], None] = lambda: None) -> None:
+        """woken: called before the process does what it was woken for."""
+        self._woken = woken
         self._set = False
         self._wakes: queue.SimpleQueue[None] = queue.SimpleQueue()
 
@@ -141,6 +157,7 @@ class Interrupt:
     def wait(self) -> None:
         while not self._set:
             self._wakes.get()
+        self._woken()
 
 
 class _Respawns(dict[int, float]):
@@ -171,18 +188,26 @@ class _Respawns(dict[int, float]):
         """Remembers them: a loop shows over several of the server's rounds."""
 
 
-def _shared(settings: Settings) -> tempfile.TemporaryDirectory[str] | None:
-    """The folder by which all processes watch what was learned; None where nothing was."""
-    if settings.router_settings.learned is None:
-        return None
-    from .learning import share  # noqa: PLC0415 - only where something was learned
-
-    return share()
+def _take_drain(server: Any, shared: tempfile.TemporaryDirectory[str] | None) -> None:
+    """Lets calls finish for as long as a later configuration says, if there was one."""
+    if shared is not None:
+        with contextlib.suppress(OSError, ValueError):
+            server.workers_kill_timeout = float((Path(shared.name) / DRAIN).read_text())
 
 
-def _load(settings: Settings, shared: Path | None, workers: int, target: str) -> Any:
+def _load(
+    settings: Settings,
+    shared: Path | None,
+    workers: int,
+    configuration: Configuration | None,
+    target: str,
+) -> Any:
     application = Application(
-        settings, once_started=_let_signals_in, shared=shared, workers=workers
+        settings,
+        once_started=_let_signals_in,
+        shared=shared,
+        workers=workers,
+        configuration=configuration,
     )
     _configure_logs(settings, application.secrets())
     signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)

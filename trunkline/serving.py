@@ -33,7 +33,9 @@ CHAT = next(operation for operation in OPERATIONS if operation.name == "chat")
 
 @dataclass(frozen=True, slots=True)
 class Lasting:
-    """What outlives one snapshot. See `gateway.Serving` for what is None when.
+    """What outlives one snapshot; from `routing` on, what may end with one configuration.
+
+    See `gateway.Serving` for what is None when.
 
     health: of the deployments, by their ids: who cools down goes on doing so.
     warm: loads LiteLLM in the background, where it isn't.
@@ -43,11 +45,11 @@ class Lasting:
     health: Health
     metrics: Metrics
     books: Books | None
-    routing: Routing | None
-    learned: Learned | None
-    recorder: Recorder | None
-    answers: Answers | None
     warm: Callable[[], None]
+    routing: Routing | None = None
+    learned: Learned | None = None
+    recorder: Recorder | None = None
+    answers: Answers | None = None
 
     def serving(self, snapshot: Snapshot) -> Serving:
         """What serves a snapshot. The learned strategy decides by its deployments from now on."""
@@ -71,7 +73,7 @@ class Lasting:
             recorder=self.recorder,
             answers=self.answers,
             charges=books.charges(snapshot) if books else None,
-            registry=books.registry if books else None,
+            registry=books.registry_of(snapshot) if books else None,
             stores=books.reached if books else None,
             heartbeat=settings.general_settings.stream_heartbeat_seconds,
             demands=Demands.of(settings.general_settings),

@@ -408,7 +408,7 @@ def test_a_configuration_that_can_not_be_routed_ends_the_start(tmp_path: Path) -
         ("llmrouter-svm", {"model_path": "good"}, {}, "it is a bundle of llmrouter-knn"),
         ("llmrouter-knn", {"model_path": "good"}, keys, "the bundle is not signed"),
         ("llmrouter-knn", {"model_path": "signed"}, keys, "is trusted"),
-        ("llmrouter-knn", {"model_path": "good"}, small, "that a bundle may have"),
+        ("llmrouter-knn", {"model_path": "good"}, small, "that it may have"),
         ("llmrouter-knn", {"model_path": "nan"}, {}, "'points' holds numbers that are not finite"),
         ("llmrouter-knn", {"model_path": "embedder"}, {}, "it was trained with the embedder"),
         ("llmrouter-knn", {"model_path": "good", "virtual_model": "easy"}, {}, "virtual_model"),

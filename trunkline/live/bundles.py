@@ -10,10 +10,8 @@ from pathlib import Path
 from typing import TypeVar
 
 from ..telemetry.metrics import Metrics
-from .following import followed
 from .last_good import LastGood
-from .s3 import SCHEME, S3Source, parse_url
-from .sources import FileSource, Source
+from .places import is_remote, source_of
 from .steps import Steps
 from .versions import Versions
 from .watch import Watch
@@ -40,7 +38,8 @@ def watch_bundle(
     interval: float | None,
     metrics: Metrics,
 ) -> Watch[T]:
-    """Watches a path, `s3://bucket/key`, or what a pointer names (`…/active.json`).
+    """Watches a path, `s3://bucket/key`, `gs://bucket/object`, or what a pointer names
+    (`…/active.json`).
 
     `load` it, then `start` it, and `stop` it in the end.
 
@@ -51,19 +50,14 @@ def watch_bundle(
 
     Raises ValueError for a URL that names no object.
     """
-    remote = where.startswith(SCHEME)
-    source: Source | None = followed(where, size_limit, trials=True)
-    if source is None and remote:
-        source = S3Source(*parse_url(where), size_limit)
-    elif source is None:
-        source = FileSource(Path(where), size_limit)
+    source = source_of(where, size_limit, trials=True)
     key = hashlib.sha256(f"{name}\n{where}".encode()).hexdigest()[:16]
     return Watch(
         name,
         source,
         Versions(shared / key),
         steps,
-        last_good=LastGood(copies / key) if remote else None,
+        last_good=LastGood(copies / key) if is_remote(where) else None,
         interval=interval,
         metrics=metrics,
     )

@@ -34,7 +34,7 @@ def parse_url(url: str) -> tuple[str, str]:
     """Bucket and key of `s3://bucket/key`. Raises ValueError."""
     bucket, _, key = url.removeprefix(SCHEME).partition("/")
     if not url.startswith(SCHEME) or not bucket or not key or key.endswith("/"):
-        raise ValueError(f"{url!r} must be s3://bucket/key, and name one .tar file")
+        raise ValueError(f"{url!r} must be s3://bucket/key, and name one object")
     return bucket, key
 
 
@@ -90,8 +90,11 @@ class S3Source:
         return self._client
 
 
-def connect(service: str = "s3") -> Any:
-    """boto3's client of a service of AWS, which gives up in time."""
+def connect(service: str = "s3", region: str | None = None) -> Any:
+    """boto3's client of a service of AWS, which gives up in time.
+
+    region: in the place of the one that boto3 finds.
+    """
     config = import_module("botocore.config").Config(
         connect_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
@@ -103,7 +106,7 @@ def connect(service: str = "s3") -> Any:
     return (
         import_module("boto3")
         .session.Session(botocore_session=session)
-        .client(service, config=config)
+        .client(service, config=config, region_name=region)
     )
 
 

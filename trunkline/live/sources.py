@@ -30,6 +30,10 @@ class SourceError(Exception):
     """What is watched can't be had now: why, in one line."""
 
 
+class NotNow(BundleError):
+    """What the source holds can't be built for now, which has nothing to do with what it holds."""
+
+
 class Unfit(BundleError):
     """What the source holds isn't fetched at all. tag: of what it holds."""
 
@@ -172,7 +176,7 @@ def _copy(real: Path, into: Path) -> None:
 
 def too_large(name: str, size: int, limit: int, tag: str) -> Unfit:
     """What to raise for more bytes than the limit."""
-    return Unfit(f"{name}: {size} bytes, more than the {limit} that a bundle may have", tag)
+    return Unfit(f"{name}: {size} bytes, more than the {limit} that it may have", tag)
 
 
 def remove(path: Path) -> None:

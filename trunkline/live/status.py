@@ -54,6 +54,7 @@ class Status:
     etag: the source's tag of the current version. loaded_at: when it became the current one.
     last_error: of the latest check; None where nothing stands in the way of what the source holds.
     pinned: somebody went back from what the source holds.
+    pending_restart: what of the current version takes effect at the next start only.
     """
 
     name: str
@@ -69,6 +70,7 @@ class Status:
     reloads: int
     refusals: int
     pinned: bool
+    pending_restart: tuple[str, ...] = ()
 
     @classmethod
     def of(

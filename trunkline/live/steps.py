@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeVar
 
 from ..errors import BundleError
+from .sources import NotNow
 
 log = logging.getLogger("trunkline.live")
 
@@ -21,12 +22,15 @@ class Steps(Generic[T]):
         raise BundleError.
     swap: puts it in the place of the one before. Runs on the event loop, and must not fail.
     version: what it is called.
+    ready: makes ready for its use what takes time, before `swap`. Runs on the event loop, and
+        raises BundleError.
     """
 
     build: Callable[[Path], T]
     check: Callable[[T], None]
     swap: Callable[[T], None]
     version: Callable[[T], str]
+    ready: Callable[[T], Awaitable[None]] | None = None
 
     def built(self, path: Path, source: str) -> T:
         """What can be used, of a copy. Raises BundleError, also for faults of our own.
@@ -36,9 +40,23 @@ class Steps(Generic[T]):
         try:
             content = self.build(path)
             self.check(content)
+        except NotNow:
+            raise
         except BundleError as error:
             raise BundleError(str(error).replace(str(path), source)) from None
         except Exception as error:
             log.exception("building failed", extra={"source": source})
             raise BundleError(f"{source}: {type(error).__name__}: {error}") from None
         return content
+
+    async def made_ready(self, content: T, source: str) -> None:
+        """Returns when it can be swapped in. Raises BundleError, also for faults of our own."""
+        if self.ready is None:
+            return
+        try:
+            await self.ready(content)
+        except BundleError:
+            raise
+        except Exception as error:
+            log.exception("building failed", extra={"source": source})
+            raise BundleError(f"{source}: {type(error).__name__}: {error}") from None

@@ -22,7 +22,7 @@ from ..telemetry.metrics import Metrics
 from .clock import Clock
 from .last_good import LastGood
 from .record import Record, Version
-from .sources import Fetched, Source, SourceError, Unfit
+from .sources import Fetched, NotNow, Source, SourceError, Unfit
 from .status import NoPrevious, Outcome, Result, Status
 from .steps import Steps
 from .threads import in_thread
@@ -41,7 +41,7 @@ FAULT = "fault"
 
 
 @dataclass(frozen=True, slots=True)
-class _Held(Generic[T]):
+class Held(Generic[T]):
     """A version as this process has it."""
 
     number: int
@@ -51,9 +51,10 @@ class _Held(Generic[T]):
 class Watch(Generic[T]):
     """One watched thing, in one process.
 
+    interval: seconds between checks; None for checks on request only.
+    pending: what of the current version takes effect at the next start.
     versions: of all processes of one run of the gateway, and of no others.
     last_good: where what was accepted is kept for the next run, if it is.
-    interval: seconds between checks; None for checks on request only.
     """
 
     def __init__(
@@ -69,15 +70,16 @@ class Watch(Generic[T]):
         clock: Clock | None = None,
     ) -> None:
         self.name = name
+        self.interval = interval
+        self.pending: tuple[str, ...] = ()
         self._source = source
         self._versions = versions
         self._steps = steps
         self._last_good = last_good
-        self._interval = interval
         self._metrics = metrics
         self._clock = clock or Clock()
-        self._held: _Held[T] | None = None
-        self._before: _Held[T] | None = None
+        self._held: Held[T] | None = None
+        self._before: Held[T] | None = None
         self._fault: str | None = None
         self._busy = asyncio.Lock()
         self._said = asyncio.Event()
@@ -106,6 +108,30 @@ class Watch(Generic[T]):
     def start(self) -> None:
         """Watches from now on, after `load`."""
         self._task = asyncio.create_task(self._watch(), name=f"watch {self.name}")
+
+    @property
+    def held(self) -> Held[T] | None:
+        """What is in use, for a process that is forked from this one to begin with."""
+        return self._held
+
+    def begin_with(self, held: Held[T] | None) -> None:
+        """Before `load`: has what was built already, so that it isn't built once more."""
+        self._before = held
+
+    async def again(self) -> None:
+        """Builds the current version anew, of what it refers to, and puts it into use.
+
+        Raises BundleError where that isn't possible; what is in use stays so.
+        """
+        async with self._busy:
+            held = self._held
+            if held is None:
+                return
+            path = self._versions.path(held.number)
+            content = await in_thread(self._steps.built, path, self._source.name)
+            await self._steps.made_ready(content, self._source.name)
+            self._held, self._before = Held(held.number, content), None
+            self._steps.swap(content)
 
     def look(self) -> None:
         """Has the source checked at once, in the background: somebody says that it has changed."""
@@ -145,6 +171,7 @@ class Watch(Generic[T]):
             if record.previous is None:
                 raise NoPrevious(f"{self.name}: there is no version to go back to")
             held = await self._load(record.previous)
+            await self._make_ready(held)
             record = record.rolled_back(self._clock.now())
             await in_thread(self._versions.write, record)
             self._use(held, record)
@@ -155,7 +182,8 @@ class Watch(Generic[T]):
 
     def status(self) -> Status:
         record = self._versions.read()
-        return Status.of(self.name, self._source.name, self._interval, record, self._fault)
+        status = Status.of(self.name, self._source.name, self.interval, record, self._fault)
+        return replace(status, pending_restart=self.pending)
 
     # Watching
 
@@ -198,7 +226,7 @@ class Watch(Generic[T]):
             await self._follow()
 
     def _is_due(self) -> bool:
-        return self._interval is not None and self._versions.read().is_due(self._clock.now())
+        return self.interval is not None and self._versions.read().is_due(self._clock.now())
 
     async def _follow(self) -> None:
         """Takes the version into use that another process has made the current one."""
@@ -207,6 +235,7 @@ class Watch(Generic[T]):
                 return
             try:
                 held = await self._load(record.current)
+                await self._make_ready(held)
             except BundleError:
                 # The copy of a version that was left behind meanwhile may be gone.
                 if self._versions.read().current == record.current:
@@ -247,6 +276,10 @@ class Watch(Generic[T]):
             return await self._stays(Result.UNCHANGED, record.unchanged())
         try:
             content = await in_thread(self._steps.built, fetched.path, self._source.name)
+            if self._held is not None:
+                await self._steps.made_ready(content, self._source.name)
+        except NotNow as error:
+            return await self._stays(Result.UNREACHABLE, record.failed(str(error)))
         except BundleError as error:
             return await self._stays(Result.REFUSED, record.refused(fetched.tag, str(error)))
         return await self._accept(record, fetched, content)
@@ -270,7 +303,7 @@ class Watch(Generic[T]):
             record = replace(record, reloads=record.reloads + 1)
             self._metrics.reloaded(self.name, Result.RELOADED)
         await self._write(record)
-        self._use(_Held(number, content), record)
+        self._use(Held(number, content), record)
         log.info("loaded" if first else "reloaded", extra=self._told(record))
         await in_thread(self._preserve, record)
         return Outcome.of(self.name, Result.RELOADED, record)
@@ -288,7 +321,7 @@ class Watch(Generic[T]):
 
     async def _write(self, record: Record) -> None:
         now = self._clock.now()
-        wait = self._clock.wait(self._interval or TICK_SECONDS, record.failures)
+        wait = self._clock.wait(self.interval or TICK_SECONDS, record.failures)
         record = replace(record, last_check=now, next_check=now + wait)
         await in_thread(self._versions.write, record)
 
@@ -329,15 +362,19 @@ class Watch(Generic[T]):
             else:
                 log.info("loaded", extra=self._told(record))
 
-    async def _load(self, version: Version) -> _Held[T]:
+    async def _make_ready(self, held: Held[T]) -> None:
+        if self._held is not None:
+            await self._steps.made_ready(held.content, self._source.name)
+
+    async def _load(self, version: Version) -> Held[T]:
         """A version that this process may have already, or else its copy. Raises BundleError."""
         for held in (self._held, self._before):
             if held is not None and held.number == version.number:
                 return held
         path = self._versions.path(version.number)
-        return _Held(version.number, await in_thread(self._steps.built, path, self._source.name))
+        return Held(version.number, await in_thread(self._steps.built, path, self._source.name))
 
-    def _use(self, held: _Held[T], record: Record) -> None:
+    def _use(self, held: Held[T], record: Record) -> None:
         old, self._held = self._held, held
         if old is not None and old.number != held.number:
             self._before = old if old.number in record.kept else None

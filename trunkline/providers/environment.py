@@ -34,6 +34,35 @@ def keep_azure_credentials() -> None:
             del os.environ[name]
 
 
+class Exported:
+    """What a configuration adds to the environment of the process, for LiteLLM and lanes to find.
+
+    own: the environment as it was before, which is there again where nothing is added any more.
+    """
+
+    def __init__(self, own: Mapping[str, str]) -> None:
+        self._own = own
+        self._names: frozenset[str] = frozenset()
+
+    def turn_to(self, values: Mapping[str, str]) -> None:
+        """Adds these in the place of those before."""
+        kept = bool(_kept)
+        for name in self._names - values.keys():
+            _kept.pop(name, None)
+            os.environ.pop(name, None)
+            if name in self._own:
+                os.environ[name] = self._own[name]
+        added = {name: value for name, value in values.items() if _can_be_set(name, value)}
+        os.environ.update(added)
+        self._names = frozenset(added)
+        if kept:
+            keep_azure_credentials()
+
+
+def _can_be_set(name: str, value: str) -> bool:
+    return bool(name) and "=" not in name and "\0" not in name + value
+
+
 def first_of(names: tuple[str, ...]) -> str:
     """The value of the first variable that is set; "" where none is."""
     return next(filter(None, map(ENVIRON.get, names)), "")

@@ -63,7 +63,7 @@ LATER: Mapping[str, frozenset[str]] = {
         forward_client_headers_to_llm_api forward_openai_org_id
         health_check_ignore_transient_errors health_check_interval
         health_check_staleness_threshold infer_model_from_keys
-        key_management_settings key_management_system litellm_key_header_name
+        litellm_key_header_name
         litellm_license max_batch_file_size_mb max_file_size_mb
         max_in_flight_requests_per_worker max_queued_requests_per_worker
         max_response_size_mb maximum_spend_logs_retention_interval

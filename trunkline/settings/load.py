@@ -15,6 +15,7 @@ from . import (
     credentials,
     includes,
     learned,
+    managed,
     price_map,
     problems,
     redis_address,
@@ -22,6 +23,8 @@ from . import (
 )
 from .document import Node, Path
 from .environment import Resolver
+from .files import Files
+from .managed import Vault
 from .notices import ignored, is_later
 from .problems import Problem
 from .schema import DERIVED, ModelEntry, Settings
@@ -32,6 +35,7 @@ VARIABLES = {
     "database_url": ("DATABASE_URL",),
     "data_directory": ("TRUNKLINE_DATA_DIRECTORY",),
     "cost_map_path": (price_map.PATH_VARIABLE,),
+    "config_hot_reload": ("CONFIG_HOT_RELOAD",),
 }
 """Where LiteLLM, and we, take keys of `general_settings` from when the file names none."""
 
@@ -44,15 +48,26 @@ _SHARED = ("router_settings", "default_litellm_params")
 _WITH_MISSING = ("model_list", "credential_list", "search_tools")
 
 
-def load(path: pathlib.Path, environ: Mapping[str, str]) -> Settings:
+def load(
+    path: pathlib.Path,
+    environ: Mapping[str, str],
+    *,
+    files: Files | None = None,
+    vault: Vault | None = None,
+) -> Settings:
     """The configuration of a file with what it includes.
 
+    path: from whose folder relative paths in it start.
     environ: the process's environment; the file's own `environment_variables` win over it.
+    files: where the files are read; on disk without. vault: the secrets that the file may name;
+        without it none of them is known.
 
     Raises ConfigError with every problem that was found, each with its place.
     """
-    merged = includes.read(path)
+    merged = includes.read(path, files)
     written = _with_search_tools(merged.root)
+    secrets = managed.values_of(written, environ, vault)
+    environ = {**secrets, **environ}
     resolver = Resolver(environ)
     variables = _variables(written, resolver)
     resolver.environ = {**environ, **variables}
@@ -82,10 +97,12 @@ def load(path: pathlib.Path, environ: Mapping[str, str]) -> Settings:
         *_missing(resolver, settings),
         *ignored(settings, root),
         *references.unused(root),
+        *managed.ignored(root),
         *learned.unused(root),
     ]
     if not (settings.model_list or settings.search_tools):
-        warnings.append(f"{path}: model_list: there are no models to serve")
+        name = files.name(path) if files else path
+        warnings.append(f"{name}: model_list: there are no models to serve")
     update: dict[str, Any] = {
         section: tuple(
             entry.model_copy(update={"missing": _missing_of((section, number), resolver)})
@@ -93,7 +110,8 @@ def load(path: pathlib.Path, environ: Mapping[str, str]) -> Settings:
         )
         for section in _WITH_MISSING
     }
-    return settings.model_copy(update={**update, "source": path, "warnings": tuple(warnings)})
+    update |= {"source": path, "secrets": secrets, "warnings": tuple(warnings)}
+    return settings.model_copy(update=update)
 
 
 def _with_cache(settings: Settings, environ: Mapping[str, str]) -> Settings:

@@ -56,7 +56,7 @@ MEGABYTES = 100.0
 """The largest request body where the configuration names no limit."""
 
 
-DERIVED = ("source", "warnings")
+DERIVED = ("source", "secrets", "warnings")
 """Fields of `Settings` that a file can't set."""
 
 
@@ -673,7 +673,8 @@ class Settings(Section):
     """A whole configuration, with its includes merged and its references resolved.
 
     environment_variables: what the file wants set, also for LiteLLM; the caller exports them.
-    source: the file. warnings: what was found that doesn't keep the gateway from serving.
+    source: the file. secrets: what the secret manager that it names has of it.
+    warnings: what was found that doesn't keep the gateway from serving.
     """
 
     model_list: tuple[ModelEntry, ...] = ()
@@ -685,8 +686,10 @@ class Settings(Section):
     environment_variables: Variables = Field(default_factory=dict)
     default_vertex_config: VertexAccount = VertexAccount()
     source: Path = Path("config.yaml")
+    secrets: dict[str, str] = Field(default_factory=dict)
     warnings: tuple[str, ...] = ()
 
     @property
     def environment(self) -> dict[str, str]:
-        return self.environment_variables
+        """What the process's environment is to have beside its own."""
+        return {**self.secrets, **self.environment_variables}

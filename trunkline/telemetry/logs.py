@@ -36,12 +36,16 @@ def configure(*, verbose: bool, as_json: bool, secrets: Iterable[str] = ()) -> N
     """Sends the process's logs to standard error.
 
     verbose: debug messages too. as_json: one JSON object a line instead of text.
-    secrets: what no line may hold; what is shaped like a key is never shown anyway.
+    secrets: what no line may hold, beside what none may hold already; what is shaped like a key is
+    never shown anyway.
     """
     hidden = forms_of(secret for secret in secrets if len(secret) >= SHORTEST_HIDDEN)
-    handler = _Lines(_Form(hidden, _as_json if as_json else _as_text))
-    handler.addFilter(_is_let_through)
     root = logging.getLogger()
+    before = [each.form for each in root.handlers if isinstance(each, _Lines)]
+    handler = _Lines(_Form(hidden, _as_json if as_json else _as_text))
+    for form in before:
+        handler.form.hide(form.hidden)
+    handler.addFilter(_is_let_through)
     root.handlers[:] = [handler]
     root.setLevel(logging.WARNING)
     logging.getLogger("trunkline").setLevel(logging.DEBUG if verbose else logging.INFO)
@@ -94,13 +98,13 @@ class _Lines(logging.StreamHandler[TextIO]):
     def __init__(self, form: _Form) -> None:
         super().__init__(sys.stderr)
         self.setFormatter(form)
-        self._form = form
+        self.form = form
         self._waiting: deque[str] = deque()
         self._loop: asyncio.AbstractEventLoop | None = None
         """Which writes what waits, before long."""
 
     def tell(self, logger: str, message: str, fields: Mapping[str, Any]) -> None:
-        line = self._form.line(time.time(), "info", logger, message, fields, "")
+        line = self.form.line(time.time(), "info", logger, message, fields, "")
         self._waiting.append(line)
         try:
             loop = asyncio.get_running_loop()
@@ -162,13 +166,13 @@ class _Form(logging.Formatter):
 
     def __init__(self, hidden: Iterable[str], shape: Callable[..., str]) -> None:
         super().__init__()
-        self._hidden = tuple(hidden)
+        self.hidden = tuple(hidden)
         self._shape = shape
         self._latest = -1, ""
 
     def hide(self, hidden: Iterable[str]) -> None:
         """Takes these texts out too."""
-        self._hidden = tuple(sorted({*self._hidden, *hidden}, key=len, reverse=True))
+        self.hidden = tuple(sorted({*self.hidden, *hidden}, key=len, reverse=True))
 
     def format(self, record: logging.LogRecord) -> str:
         stack = self.formatException(record.exc_info) if record.exc_info else ""
@@ -179,7 +183,7 @@ class _Form(logging.Formatter):
     def line(self, seconds: float, *said: Any) -> str:
         """Without what is hidden. said: what `shape` takes beside the moment."""
         line = self._shape(self._moment(seconds), *said)
-        for text in self._hidden:
+        for text in self.hidden:
             line = line.replace(text, PLACEHOLDER)
         return line
 

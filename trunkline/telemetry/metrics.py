@@ -125,6 +125,25 @@ class Metrics:
         return None
 
 
+class Switched(Metrics):
+    """Counts as another one does, for whoever holds it longer than a configuration lasts."""
+
+    def __init__(self, settings: LitellmSettings) -> None:
+        self._counting: PrometheusMetrics | None = None
+        self.turn_to(settings)
+
+    def turn_to(self, settings: LitellmSettings) -> None:
+        """Counts what the configuration's callbacks ask for, from now on."""
+        counts = Metrics()
+        if wanted(settings):
+            counts = self._counting = self._counting or PrometheusMetrics()
+        for name in _COUNTED:
+            setattr(self, name, getattr(counts, name))
+
+
+_COUNTED = [name for name in vars(Metrics) if not name.startswith("_")]
+
+
 class PrometheusMetrics(Metrics):
     """Counts with prometheus_client, over all processes that share its folder, if any do."""
 
@@ -265,12 +284,12 @@ def build_metrics(settings: LitellmSettings) -> Metrics:
     return PrometheusMetrics() if wanted(settings) else Metrics()
 
 
-def share(settings: LitellmSettings) -> tempfile.TemporaryDirectory[str] | None:
+def share() -> tempfile.TemporaryDirectory[str] | None:
     """Lets the processes that will be forked count together; the folder lives as long as they do.
 
-    None where nothing is counted, or where the environment names a folder already.
+    None where the environment names a folder already.
     """
-    if not wanted(settings) or SHARED in os.environ:
+    if SHARED in os.environ:
         return None
     folder = tempfile.TemporaryDirectory(prefix="trunkline-metrics-")
     os.environ[SHARED] = folder.name
