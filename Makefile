@@ -110,7 +110,7 @@ lock: $(DEV) ## Lock the dependencies anew; LOCK=--upgrade moves them to their n
 	@$(compile) pyproject.toml --extra cdk --constraint requirements/serve.txt --output-file requirements/cdk.txt
 	@$(compile_lambda) pyproject.toml --extra lambda --constraint requirements/serve.txt --output-file requirements/lambda.txt
 	@$(compile) --group pyproject.toml:schemas --output-file requirements/schemas.txt
-	@$(compile_lambda) --group pyproject.toml:templates --output-file requirements/templates.txt
+	@$(compile) --group pyproject.toml:templates --output-file requirements/templates.txt
 	@$(compile_lambda) --group pyproject.toml:emulator --output-file requirements/emulator.txt
 	@$(compile_lambda) --group pyproject.toml:runtime --output-file requirements/runtime.txt
 	@$(compile) pyproject.toml --extra mlops --override requirements/mlops-overrides.txt --constraint requirements/serve.txt --output-file requirements/mlops.txt

@@ -13,7 +13,6 @@ from .stacks.gateway import GatewayStack
 from .stacks.network import NetworkStack
 from .stacks.observability import ObservabilityStack
 from .stacks.operations import OperationsStack
-from .suppressions import acknowledge
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,5 +38,4 @@ def deployment(scope: Construct, settings: Settings) -> Deployment:
     # What serves starts only when there is a configuration to serve.
     gateway.add_stack_dependency(operations)
     observability = ObservabilityStack(scope, settings, data.stores, operations, gateway)
-    acknowledge(scope)
     return Deployment(network, data, operations, gateway, observability)

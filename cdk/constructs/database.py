@@ -37,6 +37,8 @@ class Database(Construct):
         self.cluster = self._cluster(settings, network, group)
         assert self.cluster.secret is not None
         self.secret = self.cluster.secret
+        if settings.keep:
+            self.cluster.node.find_child("Secret").apply_removal_policy(RemovalPolicy.RETAIN)
         self._rotate(network)
         self.proxy = self._proxy(network, group) if settings.proxy else None
         if self.proxy is None:

@@ -15,7 +15,7 @@ COUNTED_ONLY = ("AWSManagedRulesCommonRuleSet", "AWSManagedRulesSQLiRuleSet")
 they count, for somebody to look at, and block nothing."""
 BLOCKING = ("AWSManagedRulesAmazonIpReputationList", "AWSManagedRulesKnownBadInputsRuleSet")
 BODY_RULES = ("Log4JRCE_BODY", "JavaDeserializationRCE_BODY", "ReactJSRCE_BODY")
-"""Of those that block, the rules that look into bodies: a prompt may ask what such an attack does."""
+"""Of those that block, what looks into bodies: a prompt may ask what such an attack does."""
 WINDOW = 300
 """Seconds over which an address's requests are counted."""
 LOG_PREFIX = "aws-waf-logs-"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import Duration
+from aws_cdk import Acknowledgment, Duration, Validations
 from aws_cdk import aws_applicationautoscaling as scaling
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
@@ -51,6 +51,12 @@ class Service(Construct):
         self._serving(stores)
         self._collector(stores)
         group = self._group(stores, balancer)
+        Validations.of(self.task).acknowledge(
+            Acknowledgment(
+                id="CloudFormation-Validate::E1029",
+                reason="The collector puts its environment in place of ${env:…}.",
+            )
+        )
         self.fargate = self._service(stores, group)
         self.fargate.attach_to_application_target_group(balancer.targets)
         self._scale(settings, balancer)

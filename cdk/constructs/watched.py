@@ -296,8 +296,8 @@ def training(alarms: Alarms, made: Training) -> None:
             metric,
             0,
             wrong="No bundle came out of training; the one in force stays.",
-            do="read the reason, which the same topic has told, or the execution's failed step; then"
-            " start the state machine anew.",
+            do="read the reason, which the same topic has told, or the failed step; then start"
+            " the state machine anew.",
         )
     queue(alarms, "TrainingUndelivered", made.undelivered, "Starts of training")
 
