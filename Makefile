@@ -68,7 +68,7 @@ format: $(DEV) ## Format the code and mend what the linter can
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(DEV) $(MLOPS) ## Measure against other gateways; writes bench/results/
+bench: $(DEV) $(MLOPS) $(RUNTIME) ## Measure against other gateways; writes bench/results/
 	@$(BIN)/python -m bench $(BENCH)
 
 acceptance: $(DEV) ## List the 93 criteria with the tests that show each, and what is uncovered

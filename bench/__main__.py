@@ -17,7 +17,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from . import accounts, drawing, figures, ledger, report, rollout, routers
+from . import accounts, drawing, figures, lambda_start, ledger, report, rollout, routers
 from .contenders import CONTENDERS, running_upstream, write_lane_config
 from .figures import Figures
 from .installation import BUILD, install, machine, versions
@@ -28,7 +28,7 @@ from .processes import BenchError, Server, foreign_load
 RESULTS = Path(__file__).with_name("results")
 QUIET = 0.05
 """The share of the machine that others may use without being mentioned."""
-ADDABLE = ("routing", "accounts", "ledger", "rollout")
+ADDABLE = ("routing", "accounts", "ledger", "rollout", "lambda")
 """Measures whose figures stand by themselves."""
 MEASURES = (
     "start",
@@ -39,6 +39,7 @@ MEASURES = (
     "accounts",
     "ledger",
     "rollout",
+    "lambda",
 )
 
 
@@ -95,10 +96,11 @@ def _measure(options: argparse.Namespace) -> Figures:
         charged = _accounts(options, upstream, say)
     rows = _ledger(options, say)
     rollouts = rollout.measure(say) if "rollout" in options.measure else {}
+    starts = _lambda(options, say)
     found = figures.of(bench)
     found["ratios"] += figures.routing_ratios(routing)
     found["ratios"] += figures.accounts_ratios(charged) + figures.ledger_ratios(rows)
-    found["ratios"] += figures.rollout_ratios(rollouts)
+    found["ratios"] += figures.rollout_ratios(rollouts) + figures.lambda_ratios(starts)
     return {
         "date": datetime.date.today().isoformat(),
         "machine": machine(),
@@ -109,6 +111,7 @@ def _measure(options: argparse.Namespace) -> Figures:
         **({"accounts": charged} if charged else {}),
         **({"ledger": rows} if rows else {}),
         **({"rollout": rollouts} if rollouts else {}),
+        **({"lambda": starts} if starts else {}),
     }
 
 
@@ -152,6 +155,13 @@ def _ledger(options: argparse.Namespace, say: Callable[[str], None]) -> Figures:
     if "ledger" not in options.measure:
         return {}
     return ledger.measure(say, rounds=1 if options.quick else 5)
+
+
+def _lambda(options: argparse.Namespace, say: Callable[[str], None]) -> Figures:
+    """The figures of cold starts; none where they aren't asked for."""
+    if "lambda" not in options.measure:
+        return {}
+    return lambda_start.measure(say, rounds=1 if options.quick else 5)
 
 
 def _write(found: Figures, folder: Path) -> None:

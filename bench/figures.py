@@ -322,3 +322,22 @@ def _plain(
 
 def _share(figure: str, reached: float, *, must: float, aim: float, at_least: bool) -> Figures:
     return _plain(figure, reached, must, aim, at_least=at_least) | {"share": True, "plain": False}
+
+
+def lambda_ratios(starts: Figures) -> list[Figures]:
+    """What is promised of functions on Lambda and what is reached; nothing where none started."""
+    if not starts:
+        return []
+    beside = median(a / b for a, b in zip(starts["api_ms"], starts["bare_ms"], strict=True))
+    return [
+        _plain(
+            "Cold start of functions/api with its first call : a bare FastAPI with Mangum",
+            *(beside, 3, 2),
+            at_least=False,
+        ),
+        _plain(
+            "Layers of a function on Lambda, unzipped, MB",
+            *(starts["layers_mb"], 240, 180),
+            at_least=False,
+        ),
+    ]

@@ -7,6 +7,7 @@ virtual key, in a database that has its tables already.
 
 from __future__ import annotations
 
+import json
 import tempfile
 import time
 from collections.abc import Callable
@@ -17,9 +18,10 @@ from typing import Any
 import httpx
 import yaml
 
+from layers.building import build
 from tests.fakes import FakeCohere
 from tests.support.lambda_events import Transport
-from tests.support.lambda_runtime import Function, function, import_path, missing
+from tests.support.lambda_runtime import LAYERS, Function, function, import_path, missing
 from tests.support.management import MASTER, MODEL
 from tests.support.postgres import postgres_server
 from tests.support.redis import redis_server
@@ -57,6 +59,7 @@ def measure(say: Say, *, rounds: int) -> Figures:
 
     Raises BenchError where what functions are run with isn't there.
     """
+    build("x86_64", LAYERS.parent)
     if reason := missing():
         raise BenchError(reason)
     found: Figures = {name: [] for name in ("bare_ms", "api_ms", "api_init_ms", "litellm_ms")}
@@ -85,7 +88,13 @@ def measure(say: Say, *, rounds: int) -> Figures:
         f" {told['litellm_ms']:,.0f} ms; warm {told['warm_p50_ms']:.1f} ms;"
         f" memory {told['memory'] / 2**20:.0f} MiB, {told['memory_litellm'] / 2**20:.0f} with it"
     )
-    return found
+    return found | {"layers_mb": layers_megabytes()}
+
+
+def layers_megabytes() -> float:
+    """Of what every function has, unzipped."""
+    sizes = json.loads((LAYERS / "layers.json").read_text())["bytes"]
+    return float(sum(sizes[name] for name in ("dependencies", "gateway")) / 2**20)
 
 
 def _round(folder: Path, config: Path) -> dict[str, float]:

@@ -18,13 +18,16 @@ import os
 import random
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable
 from functools import partial
 from importlib import import_module
+from pathlib import Path
 
 from trunkline import json_text
 from trunkline.api.http import Message, Receive, Scope, Send
 from trunkline.app import Application, announce
+from trunkline.configuration import Configuration
+from trunkline.live.bundles import share
 from trunkline.settings import Settings
 from trunkline.telemetry import logs
 
@@ -41,49 +44,48 @@ _OF_ACCOUNTS = ("trunkline.api.accounts", "trunkline.bookkeeping", "psycopg_bina
 _NOT_STARTED = (503, "not_ready", "The gateway can't reach what it needs to start.", 5)
 _TOO_LATE = (504, "timeout", "No answer came in the time that this function has for a call.")
 
-Loader = Callable[[str], Settings]
-
-
-class CannotServe(Exception):
-    """The configuration can't be served here: why."""
-
 
 class Environment:
-    """The gateway, started once, as an ASGI application whose calls come one at a time.
+    """The gateway, started once, as an ASGI application whose calls come one at a time."""
 
-    load: reads the configuration of a place.
-    """
-
-    def __init__(self, told: ApiSettings, load: Loader) -> None:
+    def __init__(self, told: ApiSettings) -> None:
         self._told = told
-        self._load = load
+        self._own = dict(os.environ)
         self.loop = asyncio.new_event_loop()
-        asyncio.set_event_loop(self.loop)
-        self._settings: Settings | None = None
+        self._shared = share()
         self._running: Running | None = None
         self._seen = time.time()
 
     def prepare(self) -> None:
         """Reads the configuration, and starts unless what is made now is to be frozen.
 
-        Raises CannotServe.
+        Raises BundleError, ConfigError where it can't be served.
         """
-        application = self._build()
+        application, settings = self._build()
         if self._told.snap_start:
             self.loop.run_until_complete(application.import_litellm())
-            _import_more(self._read)
+            _import_more(settings)
         else:
-            self.loop.run_until_complete(self._begin(application))
-        announce(self._read, 1)
+            self._begin(application)
+        announce(settings, 1)
         _flush_logs()
+        asyncio.set_event_loop(self.loop)  # or Mangum makes another
 
     def restore(self) -> None:
-        """After SnapStart: starts, by what the configuration is by now. Raises CannotServe."""
+        """After SnapStart: starts, by what the configuration is by now. Raises as `prepare`."""
         random.seed()
         if numpy := sys.modules.get("numpy"):
             numpy.random.seed()
-        self.loop.run_until_complete(self._begin(self._build()))
-        _flush_logs()
+        self._shared = share()
+        self.start()
+
+    def start(self) -> None:
+        """Begins to serve, unless it does; where what it needs, as a database, isn't there, the
+        next call tries again."""
+        if self._running is None:
+            self._begin(self._build()[0])
+            _flush_logs()
+        asyncio.set_event_loop(self.loop)
 
     def close(self) -> None:
         """Ends what was started: for tests, since Lambda only ever stops an environment."""
@@ -93,13 +95,12 @@ class Environment:
         self.loop.close()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One call, as ASGI."""
+        """One call, as ASGI, after `start`."""
         answer = Answer(send)
-        running = self._running or await self._begin(self._build())
-        if running is None:
+        if self._running is None:
             await answer.refuse(*_NOT_STARTED)
             return
-        application = running.application
+        application = self._running.application
         still = time.time() - self._seen
         await _limited("catching up", application.resume(still), self._told.resume_seconds)
         _complete(scope)
@@ -113,27 +114,33 @@ class Environment:
             self._seen = time.time()
             _flush_logs()
 
-    @property
-    def _read(self) -> Settings:
-        assert self._settings is not None
-        return self._settings
+    def _build(self) -> tuple[Application, Settings]:
+        configuration = Configuration(
+            self._told.place,
+            self._own,
+            refuses=lambda settings: refusal(settings, self._told),
+            fit=fitted,
+        )
+        shared = Path(self._shared.name)
+        read = configuration.begin(shared)
+        os.environ.update(read.exported)
+        watched = configuration.is_watched(read.settings)
+        application = Application(
+            read.settings,
+            shared=shared,
+            warms=False,
+            configuration=configuration if watched else None,
+        )
+        told = read.settings.litellm_settings
+        secrets = application.secrets() | read.secret
+        logs.configure(verbose=told.set_verbose, as_json=True, secrets=secrets)
+        if configuration.problem:
+            log.warning("%s; the last good copy is served", configuration.problem)
+        return application, read.settings
 
-    def _build(self) -> Application:
-        settings = fitted(self._load(self._told.place))
-        if reason := refusal(settings, self._told):
-            raise CannotServe(reason)
-        os.environ.update(settings.environment)
-        application = Application(settings, warms=False)
-        told = settings.litellm_settings
-        logs.configure(verbose=told.set_verbose, as_json=True, secrets=application.secrets())
-        self._settings = settings
-        return application
-
-    async def _begin(self, application: Application) -> Running | None:
-        """None where it needs what isn't there, as a database: the next call tries again."""
-        self._running = await Running.start(application)
+    def _begin(self, application: Application) -> None:
+        self._running = self.loop.run_until_complete(Running.start(application))
         self._seen = time.time()
-        return self._running
 
 
 class Running:
@@ -194,18 +201,20 @@ class Answer:
 async def _in_time(call: asyncio.Future[None], answer: Answer, seconds: float) -> None:
     """Awaits a call, and ends it before Lambda would end the whole environment.
 
-    Raises what it raises, and AnswerCut where its answer has begun and doesn't end.
+    Raises what it raises, and RuntimeError where its answer has begun and doesn't end.
     """
     done, _ = await asyncio.wait((call,), timeout=seconds)
     if not done:
         # As if the client had gone: what it cost so far is charged.
         call.cancel()
         await asyncio.wait((call,))
+    if answer.done:
+        return  # whatever came after it was logged where it came from
     with contextlib.suppress(asyncio.CancelledError):
         call.result()
     if answer.status is None:
         await answer.refuse(*_TOO_LATE)
-    elif not answer.done:
+    else:
         raise RuntimeError("the answer has broken off")
 
 

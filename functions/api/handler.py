@@ -13,14 +13,14 @@ from typing import Any
 from mangum import Mangum
 from snapshot_restore_py import register_after_restore
 
-from .configuration import load
 from .environment import Environment
 from .events import plain
 from .settings import ApiSettings
 
 settings = ApiSettings.read()
-os.environ.setdefault("TRUNKLINE_DATA_DIRECTORY", settings.data_directory)
-environment = Environment(settings, load)
+for name in ("TRUNKLINE_DATA_DIRECTORY", "XDG_CACHE_HOME"):
+    os.environ.setdefault(name, settings.data_directory)
+environment = Environment(settings)
 environment.prepare()
 register_after_restore(environment.restore)
 gc.enable()
@@ -30,4 +30,5 @@ _answer = Mangum(environment, lifespan="off")
 
 def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
     """The answer, in the format of the event."""
+    environment.start()
     return _answer(plain(event, settings.base_path), context)

@@ -14,7 +14,8 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 
-from trunkline.rollout.in_force import configuration
+from trunkline.configuration import Configuration
+from trunkline.live.depot import FOLLOWED, depot
 from trunkline.settings import Settings
 
 from .settings import MaintenanceSettings
@@ -57,10 +58,15 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 
 def _configuration() -> Settings | None:
-    found = configuration(settings.place, os.environ)
-    if found is not None:
-        os.environ.update(found.environment)
-    return found
+    """What is in force; None where nothing was rolled out yet."""
+    place = settings.place
+    if place.endswith(FOLLOWED):
+        found = depot(place).read()
+        if found is None or found.pointer.current is None:
+            return None
+    in_force = Configuration(place, os.environ).read()
+    os.environ.update(in_force.environment)
+    return in_force
 
 
 def _tell(step: Step) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,22 @@ import httpx
 import pytest
 import yaml
 
+from layers.building import LIMIT
+from layers.building import size as size_of
+from layers.parts import FUNCTIONS
 from tests.fakes import FakeCohere, FakeOpenAI
 from tests.support import asking
+from tests.support.gateway import environment
 from tests.support.lambda_events import CALLER, Event, Transport, balancer, http, rest
-from tests.support.lambda_runtime import Function, FunctionFailed, function, told
+from tests.support.lambda_runtime import (
+    LAYERS,
+    PYTHON,
+    Function,
+    FunctionFailed,
+    function,
+    import_path,
+    told,
+)
 from tests.support.management import MASTER, MODEL
 from tests.support.postgres import PostgresServer
 from tests.support.providers import Providers
@@ -23,7 +36,6 @@ from tests.support.redis import RedisServer
 pytestmark = pytest.mark.timeout(900)
 
 Shape = Callable[[httpx.Request], Event]
-BUCKET = "configurations"
 
 
 def mapped(request: httpx.Request) -> Event:
@@ -158,3 +170,48 @@ def test_a_configuration_that_is_unsafe_or_would_forget_isnt_served(tmp_path: Pa
         ):
             client(made).get("/health/readiness")
         assert why in (folder / "log").read_text(), (folder / "log").read_text()
+
+
+def test_what_is_frozen_holds_litellm_but_nothing_that_two_environments_may_not_share(
+    config: dict[str, Any], tmp_path: Path
+) -> None:
+    env = write(tmp_path / "config", config) | {
+        "AWS_LAMBDA_INITIALIZATION_TYPE": "snap-start",
+        "TRUNKLINE_DATA_DIRECTORY": str(tmp_path / "data"),
+        "PYTHONPATH": ":".join(map(str, import_path("api", tmp_path))),
+        "PYTHONDONTWRITEBYTECODE": "1",
+    }
+    request = httpx.Request(
+        "POST",
+        "https://x.example/key/generate",
+        json={},
+        headers={"authorization": f"Bearer {MASTER}"},
+    )
+    done = subprocess.run(
+        [str(PYTHON), str(Path(__file__).with_name("frozen.py")), json.dumps(rest(request))],
+        env=environment(tmp_path, env),
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    copies = [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"frozen')]
+    assert len(copies) == 2, done.stderr
+    assert [each["answer"]["statusCode"] for each in copies] == [200, 200], done.stderr
+    assert copies[0]["frozen"] == {"litellm": True, "sockets": [], "threads": []}
+    assert copies[0]["random"] != copies[1]["random"]
+    keys = {json.loads(each["answer"]["body"])["key"] for each in copies}
+    assert len(keys) == 2
+
+
+def test_each_function_and_its_layers_are_within_what_lambda_takes() -> None:
+    told = json.loads((LAYERS / "layers.json").read_text())["bytes"]
+    shared = told["dependencies"] + told["gateway"]
+    for name in FUNCTIONS:
+        size = shared + told[f"functions/{name}"]
+        assert size <= 240_000_000, f"functions/{name}: {size / 1e6:.1f} MB"
+        assert size + told["native"] <= LIMIT
+    for layer in ("dependencies", "gateway"):
+        assert size_of(LAYERS / layer) == told[layer]
