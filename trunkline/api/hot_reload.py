@@ -49,8 +49,10 @@ def router(gateway: Gateway, watches: Watches) -> APIRouter:
 
     @routes.post("", summary="Check everything that is watched now", responses=_CHECKED)
     async def check(response: Response, name: str | None = None) -> dict[str, Any]:
-        # One after the other: another configuration may come with another bundle to watch.
-        outcomes = [await found.trigger() for found in _named(watches(), name)]
+        outcomes = []
+        for asked in [watch.name for watch in _named(watches(), name)]:
+            # Another configuration, which comes first, may bring another bundle, or none.
+            outcomes += [await each.trigger() for each in watches() if each.name == asked]
         found = {outcome.result for outcome in outcomes}
         response.status_code = next((_STATUS[each] for each in _STATUS if each in found), 200)
         return _told(outcomes)

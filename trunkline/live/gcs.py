@@ -2,7 +2,8 @@
 
 With HMAC keys (`GS_ACCESS_KEY_ID`, `GS_SECRET_ACCESS_KEY`) through the XML API, signed by AWS's
 version 4; else through the JSON API, with Google's application default credentials.
-`STORAGE_EMULATOR_HOST` names another server, as for Google's clients, and needs no credentials.
+`STORAGE_EMULATOR_HOST` names another server, as for Google's clients, which is asked without any
+credentials but those that `GOOGLE_APPLICATION_CREDENTIALS` names.
 What all this takes is imported with the first fetch.
 
 https://docs.cloud.google.com/storage/docs/json_api/v1/objects/get
@@ -27,6 +28,7 @@ from .sources import Fetched, SourceError, too_large
 SCHEME: Final = "gs://"
 HOST: Final = "https://storage.googleapis.com"
 EMULATOR: Final = "STORAGE_EMULATOR_HOST"
+NAMED: Final = "GOOGLE_APPLICATION_CREDENTIALS"
 HMAC_KEYS: Final = ("GS_ACCESS_KEY_ID", "GS_SECRET_ACCESS_KEY")
 SCOPE: Final = "https://www.googleapis.com/auth/devstorage.read_only"
 
@@ -109,7 +111,7 @@ class GcsSource:
         url = f"{host or HOST}/storage/v1/b/{self._bucket}/o/{quote(self._object, safe='')}"
         unless_query = f"&ifGenerationNotMatch={quote(known)}" if known else ""
         headers: dict[str, str] = {}
-        if not host:
+        if not host or self._environ.get(NAMED):
             self._authorize(http, headers)
         return f"{url}?alt=media{unless_query}", headers, "x-goog-generation"
 

@@ -12,6 +12,7 @@ https://docs.aws.amazon.com/secretsmanager/latest/apireference/API_BatchGetSecre
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -178,7 +179,7 @@ def _fetched(ids: Sequence[_Id]) -> Found:
 def _of_region(region: str, ids: Sequence[_Id]) -> Found:
     exceptions = import_module("botocore.exceptions")
     try:
-        client = connect("secretsmanager", region or None)
+        client = connect("secretsmanager", region or _usual_region())
         try:
             return _batch(client, ids)
         except exceptions.ClientError as error:
@@ -192,6 +193,13 @@ def _of_region(region: str, ids: Sequence[_Id]) -> Found:
     # ValueError: an endpoint that is no URL.
     except (exceptions.BotoCoreError, ValueError, OSError) as error:
         return {}, {id: _error(id, str(error)) for id in ids}
+
+
+def _usual_region() -> str | None:
+    """That of the variables which boto3 doesn't read; None where it finds one by itself."""
+    if "AWS_DEFAULT_REGION" in os.environ:
+        return None
+    return os.environ.get("AWS_REGION") or os.environ.get("AWS_REGION_NAME")
 
 
 def _batch(client: Any, ids: Sequence[_Id]) -> Found:
