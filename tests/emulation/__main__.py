@@ -24,7 +24,7 @@ from .cdk import CDK
 from .deployment import Deployment
 from .emulated import AWS, PYTHON, emulated
 from .progress import Progress
-from .scenario import ARCHITECTURE, Scenario, workspace
+from .scenario import ARCHITECTURE, JUDGED, Scenario, workspace
 from .tasks import service
 from .training import Trainer
 
@@ -33,6 +33,7 @@ CONTEXT = {
     "architecture": ARCHITECTURE,
     "image": "ghcr.io/example/trunkline:now",
     "synthesizer": "cli",
+    "training_least": str(JUDGED),
 }
 _SHOWN_LINES = 60
 

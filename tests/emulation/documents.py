@@ -38,7 +38,7 @@ def configuration(provider: str, bundles: str, *more: str) -> bytes:
             "general_settings": {
                 "config_hot_reload": True,
                 "config_reload_interval": INTERVAL,
-                "proxy_batch_write_at": INTERVAL,
+                "routing_records": True,
             },
         }
     ).encode()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import platform
-import re
 import subprocess
 import sys
 import time
@@ -30,6 +29,8 @@ ARCHITECTURE = "arm64" if platform.machine() == "aarch64" else "x86_64"
 """Of the functions, which the emulator runs on this machine."""
 TASKS = 2
 APART_SECONDS = 0.3
+JUDGED = 4
+"""Calls by each bundle that people judge; as many new ones make a training worth while."""
 CLIENTS = 4
 
 Step = tuple[str, Callable[[], str | None]]
@@ -214,8 +215,16 @@ class Scenario:
         """The model that the API chooses."""
         return str(self.user(self.key).chat("auto").headers["x-trunkline-model"])
 
+    def _judge(self) -> None:
+        """Says of some answers to calls that were routed what they were worth."""
+        user = self.user(self.key)
+        for number in range(JUDGED):
+            call = user.chat("auto").headers["x-trunkline-call-id"]
+            user.ask("/v1/feedback", {"call_id": call, "thumbs": "up" if number % 2 else "down"})
+
     def second_bundle(self) -> str:
         assert self._auto() == f"openai/{SMALL}"
+        self._judge()
         body = documents.bundle(LARGE, created="2026-01-03")
         self._roll_out(self.deployment.bundles, "incoming/router.tar", body)
         begun = time.monotonic()
@@ -260,12 +269,15 @@ class Scenario:
     # Training and maintenance
 
     def training(self) -> str:
+        self._judge()
         self.trainer.bundle = documents.bundle(SMALL, created="2026-01-04")
         self._train("SUCCEEDED")
+        assert self.trainer.jobs, "no job was asked for: the function's log says why"
         until(lambda: {self._auto() for _ in range(8)} == {f"openai/{SMALL}"}, "small is chosen")
-        return f"job {self.trainer.jobs[-1]['TrainingJobName']}"
+        return f"{len(self.trainer.rows)} rows, job {self.trainer.jobs[-1]['TrainingJobName']}"
 
     def failed_training(self) -> str:
+        self._judge()
         self.trainer.fails = True
         self._train("FAILED")
         self._told(REASON)
@@ -273,9 +285,9 @@ class Scenario:
 
     def _train(self, expected: str) -> None:
         states = self.aws.client("stepfunctions")
-        begun = states.start_execution(
-            stateMachineArn=self.deployment.state_machine, input=json.dumps({"force": True})
-        )["executionArn"]
+        begun = states.start_execution(stateMachineArn=self.deployment.state_machine, input="{}")[
+            "executionArn"
+        ]
 
         def look() -> Any:
             return states.describe_execution(executionArn=begun)
@@ -333,9 +345,9 @@ class Scenario:
 
 
 def _plain(secret: str) -> str:
-    """The value of a secret that is plain text, or a JSON object of one entry."""
-    found = re.fullmatch(r"\s*\{.*\}\s*", secret, re.S)
-    return str(next(iter(json.loads(secret).values()))) if found else secret
+    """The value of a secret that is a JSON object of one entry."""
+    (value,) = json.loads(secret).values()
+    return str(value)
 
 
 def _event(path: str, headers: dict[str, str], body: Any) -> dict[str, Any]:
