@@ -44,7 +44,7 @@ compile := $(compiled) --python-version 3.11
 # For what runs on Lambda's runtime, and beside it.
 compile_lambda := $(compiled) --python-version 3.12
 
-.PHONY: help run test check format bench acceptance smoke layers functions emulate mlops lock clean image image-amd64 image-arm64
+.PHONY: help run test check format bench acceptance smoke synth layers functions emulate mlops lock clean image image-amd64 image-arm64
 
 help: ## List the commands
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## (.*)/  make \1\t\2/' | expand -t 20
@@ -99,7 +99,9 @@ smoke: $(SERVE) ## Start `make run`, ask it what the README asks, and stop it
 	@$(BIN)/python -m tools.smoke
 
 synth: $(SERVE) $(CDK) $(TEMPLATES) $(CDK_CLI) ## Synthesise the stacks for AWS, and check them
-	@$(foreach profile,dev prod,node_modules/.bin/cdk synth --quiet --no-notices -c profile=$(profile) -c assets=none --output build/cdk.out/$(profile);)
+	@node_modules/.bin/cdk synth --quiet --no-notices --context assets=none
+	@.venv-cdk/bin/python -m pytest -c tests/infrastructure/pytest.ini --confcutdir tests/infrastructure \
+		tests/infrastructure $(PYTEST)
 
 mlops: $(MLOPS) ## Set up .venv-mlops, which trains routing models
 

@@ -111,4 +111,56 @@ MEANT: tuple[Meant, ...] = (
     Meant("AwsSolutions-ECS4", "/Service/Cluster/", "In dev: prod has them."),
 )
 
-TEMPLATES_MEANT: tuple[Meant, ...] = ()
+_OWN_KEYS = (
+    "AWS's own keys encrypt it. A key of the customer's would cost, and would have to be shared"
+    " with every service that reads or writes there; who has to have one adds it to the construct."
+)
+_OF_THE_CDK = "The CDK writes it so."
+
+TEMPLATES_MEANT: tuple[Meant, ...] = (
+    Meant("W3005", "/DependsOn/", _OF_THE_CDK),
+    Meant("CKV_AWS_158", "LogGroup", _OWN_KEYS),
+    Meant("CKV_AWS_149", "Secret", _OWN_KEYS),
+    Meant("CKV_AWS_27", "Queue", _OWN_KEYS),
+    Meant("CKV_AWS_173", "Function", f"{_OWN_KEYS} Nothing there is secret."),
+    Meant(
+        "CKV_AWS_26",
+        "Topic",
+        "Alarms of CloudWatch can't be told by a topic that AWS's own key encrypts. What is told"
+        " there holds neither keys nor prompts.",
+    ),
+    Meant(
+        "CKV_AWS_116",
+        "Function",
+        "Their aliases have destinations for what failed; the others are called synchronously.",
+    ),
+    Meant(
+        "CKV_AWS_117",
+        "(Starting|Custom)",
+        "They answer CloudFormation, over the internet, and reach nothing in the network.",
+    ),
+    Meant(
+        "CKV_AWS_115",
+        "Function",
+        "What answers calls takes what the account has; in dev, accounts may have nothing to"
+        " reserve.",
+    ),
+    Meant("CKV_AWS_18", "AccessLogs", "It holds the logs of the others."),
+    Meant("CKV_AWS_118", "DBInstance", "Serverless instances tell of themselves every minute."),
+    Meant(
+        "CKV_AWS_111",
+        "Policy",
+        "What puts a function into a network, and what hands in traces, has no resource.",
+    ),
+    Meant("CKV_AWS_91", "Balancer", "API Gateway's access log has every request."),
+    Meant(
+        "CKV_AWS_(2|103)",
+        "Balancer",
+        "Within the network, and only from API Gateway; with `internal_certificate`, by TLS.",
+    ),
+    Meant(
+        "CKV_AWS_120", "Stage", "Answers are for one caller; the gateway has a cache of its own."
+    ),
+    Meant("CKV_AWS_59", "Method", "The gateway checks the keys."),
+    Meant("CKV_AWS_65", "Cluster", "In dev: prod has them."),
+)

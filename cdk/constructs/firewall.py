@@ -42,10 +42,9 @@ class Firewall(Construct):
             visibility_config=_visible("Firewall"),
             rules=rules,
         )
-        association = wafv2.CfnWebACLAssociation(
+        wafv2.CfnWebACLAssociation(
             self, "Association", resource_arn=stage.stage_arn, web_acl_arn=self.acl.attr_arn
         )
-        association.node.add_dependency(stage)
         self._log(settings)
 
     def _log(self, settings: Settings) -> None:

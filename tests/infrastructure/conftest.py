@@ -10,6 +10,7 @@ import pytest
 
 from .synthesis import Synthesised, synthesised
 
+CERTIFICATE = "arn:aws:acm:eu-west-1:111122223333:certificate/12345678-abcd"
 Synthesise = Callable[..., Synthesised]
 
 
@@ -28,7 +29,13 @@ def synthesise(tmp_path_factory: pytest.TempPathFactory) -> Synthesise:
 
 @pytest.fixture(scope="session")
 def prod(synthesise: Synthesise) -> Synthesised:
-    return synthesise(profile="prod", plan_per_day="100")
+    return synthesise(
+        profile="prod",
+        plan_per_day="100",
+        domain="ai.example.com",
+        certificate=CERTIFICATE,
+        internal_certificate=CERTIFICATE,
+    )
 
 
 @pytest.fixture(scope="session")
@@ -38,4 +45,11 @@ def dev(synthesise: Synthesise) -> Synthesised:
 
 @pytest.fixture(scope="session")
 def lambda_only(synthesise: Synthesise) -> Synthesised:
-    return synthesise(profile="dev", fargate="false", redis="false", nat="none", endpoints="true")
+    return synthesise(
+        profile="dev",
+        name="Second",
+        fargate="false",
+        redis="false",
+        nat="none",
+        endpoints="true",
+    )
