@@ -195,7 +195,9 @@ class Following:
         before = self._maker.current.file if self._maker.current is not None else self._first
         told, was = file.litellm_settings, before.litellm_settings
         if (told.set_verbose, told.json_logs) != (was.set_verbose, was.json_logs):
-            logs.configure(verbose=told.set_verbose, as_json=told.json_logs)
+            # Where they were JSON though no configuration says so, the process needs them so.
+            needed = logs.as_json() and not was.json_logs
+            logs.configure(verbose=told.set_verbose, as_json=told.json_logs or needed)
         if self._drain is not None and general.drain_seconds != self._first_drain:
             self._drain.write_text(str(general.drain_seconds))
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
+import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -290,8 +293,12 @@ def test_what_a_running_process_cannot_change_waits_for_the_next_start(
     fake = fakes(FakeOpenAI)
     fake.fault(Hold(after_chunks=2))
     path = tmp_path / "config.yaml"
+    by_environment = {"config_hot_reload": None}
     slow = {"model": "openai/gpt", "api_base": fake.base_url, "api_key": "k"}
-    put(path, config(mock("one", "first"), data_directory="first", drain_seconds=3600))
+    put(
+        path,
+        config(mock("one", "first"), data_directory="first", drain_seconds=3600, **by_environment),
+    )
     server = gateway(path, env={"CONFIG_HOT_RELOAD": "true"})
     headers = {"authorization": f"Bearer {KEY}"}
     made = CLIENT.post(f"{server.url}/key/generate", json={}, headers=headers).json()["key"]
@@ -303,6 +310,7 @@ def test_what_a_running_process_cannot_change_waits_for_the_next_start(
         key="sk-master-key-2",
         data_directory="second",
         database_url="postgresql://nobody@localhost/nowhere",
+        **by_environment,
     )
     settings = {"router_settings": {"redis_url": "redis://localhost:1"}}
     put(path, other | settings)
@@ -320,7 +328,12 @@ def test_what_a_running_process_cannot_change_waits_for_the_next_start(
 
     # What was configured first, and holds again, waits for nothing; nor does what can change.
     entry = {"model_name": "slow", "litellm_params": slow}
-    put(path, config(entry, mock("one", "third"), data_directory="first", drain_seconds=1))
+    put(
+        path,
+        config(
+            entry, mock("one", "third"), data_directory="first", drain_seconds=1, **by_environment
+        ),
+    )
     until(lambda: said(ask(server, "one", key=made)) == "third")
     assert watched(server)["pending_restart"] == []
     with stream_of(server, "slow") as lines:
@@ -366,6 +379,12 @@ def test_a_configuration_in_s3_is_followed_and_outlives_s3(
     assert said(ask(server, "one")) == "first"
     upload(written(mock("one", "second")))
     until_all(lambda: said(ask(server, "one")) == "second")
+    # A worker that takes a dead one's place serves what the others do.
+    dead = server.workers()[0]
+    os.kill(dead, signal.SIGKILL)
+    until(lambda: len(server.workers()) == 2 and dead not in server.workers())
+    server.wait_until_said("loaded watched=configuration", times=3)
+    until_all(lambda: said(ask(server, "one")) == "second")
     upload(b"model_list: [")
     until(lambda: "not valid YAML" in (watched(server)["last_error"] or ""))
     assert watched(server)["last_error"].startswith(f"{place}:2: ")
@@ -385,8 +404,6 @@ def test_a_configuration_in_s3_is_followed_and_outlives_s3(
 
 def pointer(s3: S3, key: str, revision: int) -> bytes:
     """One that names the latest version of an object of the bucket."""
-    import hashlib
-
     body = s3.client.get_object(Bucket="rolled-out", Key=key)["Body"].read()
     head = s3.client.head_object(Bucket="rolled-out", Key=key)
     target = Target(

@@ -56,6 +56,15 @@ def configure(*, verbose: bool, as_json: bool, secrets: Iterable[str] = ()) -> N
     logging.getLogger("py.warnings").setLevel(logging.ERROR)
 
 
+def as_json() -> bool:
+    """Whether lines are JSON now."""
+    return any(
+        each.form.shape is _as_json
+        for each in logging.getLogger().handlers
+        if isinstance(each, _Lines)
+    )
+
+
 def hide(secrets: Iterable[str]) -> None:
     """From now on, no line holds these either."""
     hidden = forms_of(secret for secret in secrets if len(secret) >= SHORTEST_HIDDEN)
@@ -167,7 +176,7 @@ class _Form(logging.Formatter):
     def __init__(self, hidden: Iterable[str], shape: Callable[..., str]) -> None:
         super().__init__()
         self.hidden = tuple(hidden)
-        self._shape = shape
+        self.shape = shape
         self._latest = -1, ""
 
     def hide(self, hidden: Iterable[str]) -> None:
@@ -182,7 +191,7 @@ class _Form(logging.Formatter):
 
     def line(self, seconds: float, *said: Any) -> str:
         """Without what is hidden. said: what `shape` takes beside the moment."""
-        line = self._shape(self._moment(seconds), *said)
+        line = self.shape(self._moment(seconds), *said)
         for text in self.hidden:
             line = line.replace(text, PLACEHOLDER)
         return line
