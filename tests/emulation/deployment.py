@@ -102,13 +102,19 @@ class Deployment:
         tags = s3.get_object_tagging(Bucket=bucket, Key=key, VersionId=version)["TagSet"]
         return {tag["Key"]: tag["Value"] for tag in tags}
 
-    def secret(self, needle: str) -> str:
-        """The value of the only secret whose name holds that, whatever its case."""
+    def secret_name(self, part: str) -> str:
+        """Of the only secret whose name holds that.
+
+        The stacks' outputs say it as AWS makes names up, which the emulator does otherwise.
+        """
+        listed = self.aws.client("secretsmanager").list_secrets()["SecretList"]
+        found = [secret["Name"] for secret in listed if part in secret["Name"]]
+        assert len(found) == 1, (part, [secret["Name"] for secret in listed])
+        return str(found[0])
+
+    def secret(self, part: str) -> str:
         manager = self.aws.client("secretsmanager")
-        named = [secret["Name"] for secret in manager.list_secrets()["SecretList"]]
-        found = [name for name in named if needle.lower() in name.lower()]
-        assert len(found) == 1, (needle, named)
-        return str(manager.get_secret_value(SecretId=found[0])["SecretString"])
+        return str(manager.get_secret_value(SecretId=self.secret_name(part))["SecretString"])
 
     def invoke(self, function: str, event: Any) -> Any:
         """What a function answers. Raises AssertionError for one that failed."""

@@ -16,7 +16,7 @@ COMMON = "m"
 INTERVAL = 2
 """Seconds between looks at what is in force, by those who weren't told."""
 
-PROVIDER_KEY = "sk-of-the-emulated-secret"
+PROVIDER_KEY, CHANGED_KEY = "sk-of-the-emulated-secret", "sk-that-took-its-place"
 _PRICE = 1e-6
 
 
@@ -39,6 +39,7 @@ def configuration(provider: str, bundles: str, *more: str) -> bytes:
                 "config_hot_reload": True,
                 "config_reload_interval": INTERVAL,
                 "routing_records": True,
+                "secrets_refresh_interval": INTERVAL,
             },
         }
     ).encode()

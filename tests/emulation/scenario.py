@@ -7,7 +7,7 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,9 +21,10 @@ from .deployment import Deployment
 from .documents import ADDED, COMMON, EMBEDDER, LARGE, SMALL
 from .emulated import AWS, ROOT
 from .progress import until
+from .remains import remains
 from .tasks import Service
 from .training import REASON, Trainer
-from .user import User
+from .user import Asking, User
 
 ARCHITECTURE = "arm64" if platform.machine() == "aarch64" else "x86_64"
 """Of the functions, which the emulator runs on this machine."""
@@ -32,6 +33,7 @@ APART_SECONDS = 0.3
 JUDGED = 4
 """Calls by each bundle that people judge; as many new ones make a training worth while."""
 CLIENTS = 4
+ROLLOUTS = 10
 
 Step = tuple[str, Callable[[], str | None]]
 
@@ -60,6 +62,7 @@ class Scenario:
         yield "A bundle is uploaded, and in force", self.first_bundle
         yield "A configuration is uploaded, and in force", self.first_configuration
         yield f"{TASKS} tasks are ready behind the load balancer", self.tasks
+        yield "A task's role may not do what it needn't", self.least_privilege
         yield "The API is ready", self.readiness
         yield "A key is made", self.make_key
         yield "A chat call is answered by the function", self.chat_by_function
@@ -67,6 +70,7 @@ class Scenario:
         yield "A chat call reaches a task", self.chat_by_task
         yield "A streamed answer's pieces arrive apart", self.stream
         yield "The key's spend is seen", self.spend
+        yield "A provider's key is changed without a restart", self.change_key
         yield "Another bundle is uploaded, and routes the next call", self.second_bundle
         yield "A bad bundle is refused, and its uploader told why", self.bad_bundle
         yield "A configuration is changed without a restart", self.change_configuration
@@ -74,7 +78,7 @@ class Scenario:
         yield "Training makes a bundle that is rolled out", self.training
         yield "Training that fails says why", self.failed_training
         yield "Maintenance runs", self.maintenance
-        yield "An update under load loses no request", self.update
+        yield f"{ROLLOUTS} rollouts and an update under load lose no request", self.update
         yield "Nothing is left when the stacks are destroyed", self.destroy
 
     # Deploying
@@ -96,12 +100,15 @@ class Scenario:
         return f"{len(self.cdk.outputs)} stacks with outputs"
 
     def prepare(self) -> None:
-        manager = self.aws.client("secretsmanager")
-        for secret in manager.list_secrets()["SecretList"]:
-            if "provider" in secret["Name"].lower():
-                value = json.dumps({"OPENAI_API_KEY": documents.PROVIDER_KEY})
-                manager.put_secret_value(SecretId=secret["ARN"], SecretString=value)
+        self._give_key(documents.PROVIDER_KEY)
         self.queue = self._subscribed()
+
+    def _give_key(self, key: str) -> None:
+        """As whoever runs the gateway does: the provider's key, into the secret of such keys."""
+        self.aws.client("secretsmanager").put_secret_value(
+            SecretId=self.deployment.secret_name("ProviderKeys"),
+            SecretString=json.dumps({"OPENAI_API_KEY": key}),
+        )
 
     def _subscribed(self) -> str:
         """The URL of a queue that hears what the topic tells."""
@@ -160,6 +167,19 @@ class Scenario:
     def tasks(self) -> None:
         self.service.start(TASKS)
 
+    def least_privilege(self) -> None:
+        s3 = self.service.client("s3")
+        bundles, training = self.deployment.bundles, self.deployment.told["TRUNKLINE_TRAINING"]
+        s3.get_object(Bucket=bundles, Key="active.json")
+        attempts: dict[str, Callable[[], object]] = {
+            "write the pointer": lambda: s3.put_object(Bucket=bundles, Key="active.json"),
+            "upload a bundle": lambda: s3.put_object(Bucket=bundles, Key="incoming/a.tar"),
+            "read what is trained on": lambda: s3.get_object(Bucket=training, Key="published.json"),
+            "list functions": self.service.client("lambda").list_functions,
+        }
+        allowed = [what for what, attempt in attempts.items() if not _denied(attempt)]
+        assert not allowed, f"a task may {' and '.join(allowed)}"
+
     def readiness(self) -> None:
         self.user().ask("/health/readiness")
 
@@ -171,18 +191,24 @@ class Scenario:
         return self.user(self.master)
 
     def make_key(self) -> None:
-        self.master = _plain(self.deployment.secret("master"))
+        self.master = _plain(self.deployment.secret("MasterKey"))
         self.key = self.administrator.ask("/key/generate", {"max_budget": 1.0})["key"]
 
     def chat_by_function(self) -> None:
+        assert json.loads(self._ask_function(SMALL)["body"])["choices"]
+
+    def _ask_function(self, model: str) -> Any:
+        """What it answers API Gateway to a chat call."""
         question = {"role": "user", "content": "Hello?"}
         headers = {"authorization": f"Bearer {self.key}", "content-type": "application/json"}
-        answer = self.deployment.invoke(
-            "api",
-            _event("/v1/chat/completions", headers, {"model": SMALL, "messages": [question]}),
-        )
+        body = {"model": model, "messages": [question]}
+        answer = self.deployment.invoke("api", _event("/v1/chat/completions", headers, body))
         assert answer["statusCode"] == 200, answer
-        assert json.loads(answer["body"])["choices"], answer
+        answer["headers"] = {
+            **_single(answer.get("multiValueHeaders")),
+            **answer.get("headers", {}),
+        }
+        return answer
 
     def embeddings(self) -> None:
         body = {"model": EMBEDDER, "input": "a text"}
@@ -211,9 +237,14 @@ class Scenario:
         until(spent, "the key has spent something")
         return f"${spent():.6f}"
 
+    def change_key(self) -> None:
+        self.provider.keys = {documents.CHANGED_KEY}
+        self._give_key(documents.CHANGED_KEY)
+        until(lambda: all(map(_answers, self._everybody())), "the changed key is used")
+
     def _auto(self) -> str:
         """The model that the API chooses."""
-        return str(self.user(self.key).chat("auto").headers["x-trunkline-model"])
+        return _model(self.user(self.key).chat("auto").headers)
 
     def _judge(self) -> None:
         """Says of some answers to calls that were routed what they were worth."""
@@ -226,10 +257,28 @@ class Scenario:
         assert self._auto() == f"openai/{SMALL}"
         self._judge()
         body = documents.bundle(LARGE, created="2026-01-03")
-        self._roll_out(self.deployment.bundles, "incoming/router.tar", body)
         begun = time.monotonic()
-        until(lambda: {self._auto() for _ in range(8)} == {f"openai/{LARGE}"}, "large is chosen")
-        return f"{time.monotonic() - begun:.1f} s after the pointer moved"
+        self.deployment.upload(self.deployment.bundles, "incoming/router.tar", body)
+        lasted = dict.fromkeys(self._routers(), 0.0)
+        while waited := [name for name, seconds in lasted.items() if not seconds]:
+            assert time.monotonic() < begun + 90, f"not routed by it: {waited}"
+            for name in waited:
+                if self._routers()[name]() == f"openai/{LARGE}":
+                    lasted[name] = time.monotonic() - begun
+        assert self._auto() == f"openai/{LARGE}"
+        told = ", ".join(f"{name} {seconds:.1f} s" for name, seconds in lasted.items())
+        return f"after the upload, {told}"
+
+    def _routers(self) -> dict[str, Callable[[], str]]:
+        """What each process that serves chooses for `auto` now."""
+        found: dict[str, Callable[[], str]] = {"the function": self._auto_by_function}
+        for number, task in enumerate(self.service.running, 1):
+            user = User(task.url, self.key)
+            found[f"task {number}"] = lambda user=user: _model(user.chat("auto").headers)
+        return found
+
+    def _auto_by_function(self) -> str:
+        return _model(self._ask_function("auto")["headers"])
 
     def bad_bundle(self) -> str:
         before = self._in_force(self.deployment.bundles)
@@ -304,44 +353,50 @@ class Scenario:
     # Changing and ending
 
     def update(self) -> str:
-        traffic = Traffic(self.deployment.url, self.key, CLIENTS)
-        with traffic.flowing():
-            self.cdk.synthesise(image="ghcr.io/example/trunkline:next")
+        calls, short = Traffic(self.deployment.url, self.key, CLIENTS), Asking(self.user(self.key))
+        with calls.flowing(), short.flowing():
+            for number in range(ROLLOUTS):
+                body = documents.bundle(
+                    (SMALL, LARGE)[number % 2], created=f"2026-02-{number + 1:02}"
+                )
+                self._roll_out(self.deployment.bundles, "incoming/router.tar", body)
+            self.cdk.synthesise(image="ghcr.io/example/trunkline:next", lambda_memory="1152")
             self.cdk.deploy()
             self.service.replace()
-        assert not traffic.failed, f"{len(traffic.failed)} failed: {traffic.failed[:5]}"
-        assert traffic.answered
-        return f"{len(traffic.answered)} answered, 0 failed"
+        failed = [*calls.failed, *short.failed]
+        assert not failed, f"{len(failed)} failed: {failed[:5]}"
+        assert calls.answered, "no call was made"
+        assert short.answered, "no short call was made"
+        return f"{len(calls.answered)} by tasks and {short.answered} by the function, 0 failed"
 
     def destroy(self) -> None:
         self.service.stop()
         self.cdk.destroy()
-        left = [
-            stack["StackName"]
-            for stack in self.aws.client("cloudformation").describe_stacks()["Stacks"]
-            if stack["StackName"] != "CDKToolkit"
-        ]
-        buckets = [
-            bucket["Name"]
-            for bucket in self.aws.client("s3").list_buckets()["Buckets"]
-            if not bucket["Name"].startswith("cdk-")
-        ]
-        functions = self.aws.client("lambda").list_functions()["Functions"]
-        groups = self.aws.client("logs").describe_log_groups()["logGroups"]
-        apis = self.aws.client("apigateway").get_rest_apis()["items"]
-        remains = {
-            "stacks": left,
-            "buckets": buckets,
-            "functions": [function["FunctionName"] for function in functions],
-            "log groups": [group["logGroupName"] for group in groups],
-            "APIs": [api["name"] for api in apis],
-            "secrets": [
-                secret["Name"]
-                for secret in self.aws.client("secretsmanager").list_secrets()["SecretList"]
-            ],
-        }
-        found = {what: names for what, names in remains.items() if names}
-        assert not found, f"left behind: {found}"
+        left = remains(self.aws)
+        assert not left, f"left behind: {left}"
+
+
+def _denied(attempt: Callable[[], object]) -> bool:
+    from botocore.exceptions import ClientError
+
+    try:
+        attempt()
+    except ClientError as error:
+        return "AccessDenied" in error.response["Error"]["Code"]
+    return False
+
+
+def _answers(user: User) -> bool:
+    body = {"model": EMBEDDER, "input": "a text"}
+    return user.send("/v1/embeddings", body).status_code == 200
+
+
+def _model(headers: Mapping[str, str]) -> str:
+    return headers["x-trunkline-model"]
+
+
+def _single(headers: Mapping[str, list[str]] | None) -> dict[str, str]:
+    return {name.lower(): values[-1] for name, values in (headers or {}).items()}
 
 
 def _plain(secret: str) -> str:

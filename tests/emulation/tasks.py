@@ -8,6 +8,7 @@ the container's environment, its secrets, and the credentials of its task role.
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import signal
 import subprocess
@@ -22,6 +23,7 @@ from tests.support.gateway import Gateway, environment
 
 from . import loopback
 from .deployment import Deployment
+from .emulated import REGION
 from .stores import Stores
 
 
@@ -54,6 +56,18 @@ class Service:
             self.ended.append(task)
             code = task.stop(120)
             assert code == 0, f"a task ended with exit code {code}\n{task.log()}"
+
+    def client(self, service: str) -> Any:
+        """boto3's client of a service, as a task."""
+        import boto3
+
+        given = self._credentials(self.deployment.task_definition()["taskRoleArn"])
+        return boto3.session.Session(
+            given["AWS_ACCESS_KEY_ID"],
+            given["AWS_SECRET_ACCESS_KEY"],
+            given["AWS_SESSION_TOKEN"],
+            region_name=REGION,
+        ).client(service, endpoint_url=self.deployment.aws.url)
 
     def stop(self) -> None:
         for task in self.running:
@@ -134,8 +148,6 @@ def _serving(definition: Mapping[str, Any]) -> Mapping[str, Any]:
 
 def _secret(manager: Any, wanted: str) -> str:
     """wanted: an ARN, which may go on with `:<field of a JSON object>::`."""
-    import json
-
     parts = wanted.split(":")
     value: str = manager.get_secret_value(SecretId=":".join(parts[:7]))["SecretString"]
     return str(json.loads(value)[parts[7]]) if len(parts) > 7 and parts[7] else value

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -50,6 +53,41 @@ class User:
 
     def models(self) -> set[str]:
         return {model["id"] for model in self.ask("/v1/models")["data"]}
+
+
+class Asking:
+    """Asks for the list of models over and over, which is short, so that the function answers.
+
+    answered: how often. failed: the status and the text of every other answer.
+    """
+
+    def __init__(self, user: User) -> None:
+        self.answered = 0
+        self.failed: list[tuple[int, str]] = []
+        self._user = user
+        self._stop = threading.Event()
+
+    @contextmanager
+    def flowing(self) -> Iterator[None]:
+        thread = threading.Thread(target=self._run)
+        thread.start()
+        try:
+            yield
+        finally:
+            self._stop.set()
+            thread.join()
+
+    def _run(self) -> None:
+        while not self._stop.wait(0.05):
+            try:
+                answer = self._user.send("/v1/models")
+            except httpx.HTTPError as error:
+                self.failed.append((0, repr(error)))
+                continue
+            if answer.status_code == 200:
+                self.answered += 1
+            else:
+                self.failed.append((answer.status_code, answer.text[-500:]))
 
 
 def _chat(model: str) -> dict[str, Any]:
