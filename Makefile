@@ -109,7 +109,7 @@ lock: $(DEV) ## Lock the dependencies anew; LOCK=--upgrade moves them to their n
 	@$(compile) pyproject.toml --output-file requirements/serve.txt
 	@$(compile) pyproject.toml --extra dev --constraint requirements/serve.txt --output-file requirements/dev.txt
 	@echo hatchling | $(compile) - --constraint requirements/dev.txt --output-file requirements/build.txt
-	@$(compile) pyproject.toml --extra cdk --constraint requirements/serve.txt --output-file requirements/cdk.txt
+	@$(compile) --group pyproject.toml:cdk --output-file requirements/cdk.txt
 	@$(compile_lambda) pyproject.toml --extra lambda --constraint requirements/serve.txt --output-file requirements/lambda.txt
 	@$(compile) --group pyproject.toml:schemas --output-file requirements/schemas.txt
 	@$(compile) --group pyproject.toml:templates --output-file requirements/templates.txt

@@ -132,7 +132,7 @@ def test_without_nat_there_are_no_public_subnets(lambda_only: Synthesised) -> No
 # Gateway
 
 
-@pytest.mark.criterion("R10.5", "R10.6")
+@pytest.mark.criterion("R10.6")
 def test_tasks_are_on_arm_read_only_without_rights_and_end_gracefully(prod: Synthesised) -> None:
     task = prod.only("AWS::ECS::TaskDefinition")
     assert task["RuntimePlatform"]["CpuArchitecture"] == "ARM64"

@@ -40,7 +40,7 @@ def _keep(password: str, *, new: bool = False) -> None:
         manager.put_secret_value(SecretId=SECRET, SecretString=value)
 
 
-@pytest.mark.criterion("R10.3")
+@pytest.mark.criterion("R10.4")
 async def test_a_rotated_password_is_taken_at_the_next_connection(on_aws, tmp_path: Path) -> None:
     with postgres_server(password="first") as server:
         _keep("first", new=True)
