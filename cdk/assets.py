@@ -22,6 +22,8 @@ FUNCTIONS = ROOT / "functions"
 STAGED = ROOT / "build" / "cdk" / "functions"
 LAYERS = ROOT / "build" / "layers"
 LAYER_NAMES = ("dependencies", "gateway")
+NATIVE = "native"
+"""What answers OCR and Bedrock's transcriptions: see docs/functions.md."""
 RUNTIME = lambda_.Runtime.PYTHON_3_12
 
 PLACEHOLDER = "def handler(event, context):\n    raise NotImplementedError\n"
@@ -72,11 +74,14 @@ def code(name: str, settings: Settings) -> lambda_.Code:
     return lambda_.Code.from_asset(str(staged))
 
 
-def layers(scope: Construct, settings: Settings) -> Sequence[lambda_.ILayerVersion]:
+def layers(
+    scope: Construct, settings: Settings, *, native: bool = False
+) -> Sequence[lambda_.ILayerVersion]:
     """What all functions of a stack share. Raises SettingsError where they weren't built."""
     if settings.assets == "none":
         return ()
-    return [_layer(scope, name, settings) for name in LAYER_NAMES]
+    names = (*LAYER_NAMES, NATIVE) if native else LAYER_NAMES
+    return [_layer(scope, name, settings) for name in names]
 
 
 def _layer(scope: Construct, name: str, settings: Settings) -> lambda_.ILayerVersion:

@@ -1,4 +1,4 @@
-"""A function of the gateway: its code, layers, role, log; frozen after its start (SnapStart)."""
+"""A function of the gateway: its code, layers, role, log, and where its failures lie."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ TRACES = ("xray:PutTraceSegments", "xray:PutTelemetryRecords")
 class Function(Construct):
     """`functions/<name>`, with the environment of all.
 
-    live: what is called: the published version, started beforehand. failures: where events lie
+    live: what is called, the published version. failures: where events lie
         that weren't carried out, for functions that are called asynchronously.
     """
 
@@ -45,8 +45,13 @@ class Function(Construct):
         environment: Mapping[str, str] | None = None,
         asynchronous: bool = False,
         at_once: int | None = None,
+        frozen: bool = False,
     ) -> None:
-        """memory: MiB. at_once: how many may run at the same time, reserved for it."""
+        """memory: MiB. at_once: how many may run at the same time, reserved for it.
+
+        frozen: whether it is frozen after its start, to be restored from there (SnapStart). Each GiB
+        costs about four dollars a month, so it is for what people wait for.
+        """
         super().__init__(scope, id)
         settings = stores.settings
         self.log = log_group(self, "Log", settings)
@@ -70,7 +75,7 @@ class Function(Construct):
             vpc=stores.network.vpc,
             vpc_subnets=stores.network.private,
             security_groups=[stores.network.clients],
-            snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS,
+            snap_start=lambda_.SnapStartConf.ON_PUBLISHED_VERSIONS if frozen else None,
             reserved_concurrent_executions=at_once,
             environment={
                 "POWERTOOLS_SERVICE_NAME": name,

@@ -27,9 +27,10 @@ class GatewayStack(TrunklineStack):
             "Calls",
             stores,
             "api",
-            layers=assets.layers(self, settings),
+            layers=assets.layers(self, settings, native=not settings.fargate),
             memory=settings.lambda_memory,
             timeout=Duration.minutes(1 if settings.fargate else 15),
+            frozen=True,
         )
         stores.let_serve(self.function.role)
         self.balancer = self.service = None
