@@ -45,7 +45,7 @@ class Settings:
 
     domain, certificate: the API's own name and its certificate's ARN (of the same region).
     internal_certificate: of the load balancer; with it, API Gateway reaches it by TLS, as `domain`.
-    hosted_zone: name of the Route 53 zone in which the domain is entered.
+    hosted_zone: id of the Route 53 zone in which the domain is entered.
     rate, burst: requests per second that the API takes in, and at once.
     rate_per_address: requests within five minutes from one address; the firewall blocks more.
     bedrock_models: what the roles may invoke, as resource names (`foundation-model/…`).
@@ -280,6 +280,12 @@ def _certificates(settings: Settings) -> str | None:
     return None
 
 
+def _zone(settings: Settings) -> str | None:
+    if not settings.hosted_zone or re.fullmatch(r"Z[A-Z0-9]+", settings.hosted_zone):
+        return None
+    return "hosted_zone: must be the id of a zone in Route 53, which begins with Z"
+
+
 def _database(settings: Settings) -> str | None:
     if not 0 <= settings.database_least <= settings.database_most <= 256:
         return "database_least: must be from 0 to database_most, and that at most 256"
@@ -319,6 +325,6 @@ def _unreachable(settings: Settings) -> str | None:
 
 
 _CHECKS: tuple[Callable[[Settings], str | None], ...] = (
-    _name, _zones, _task, _tasks, _drain, _idle, _domain, _certificates, _database, _backups,
+    _name, _zones, _task, _tasks, _drain, _idle, _domain, _certificates, _zone, _database, _backups,
     _logs, _hour, _canary, _rates, _unreachable,
 )  # fmt: skip

@@ -185,12 +185,15 @@ class Api(Construct):
         )
         self.rest_domain = name
         if settings.hosted_zone:
-            zone = route53.HostedZone.from_lookup(self, "Zone", domain_name=settings.hosted_zone)
+            # By its id, so that nothing is looked up; the record's name is whole by its last dot.
+            zone = route53.HostedZone.from_hosted_zone_attributes(
+                self, "Zone", hosted_zone_id=settings.hosted_zone, zone_name=settings.domain
+            )
             route53.ARecord(
                 self,
                 "Record",
                 zone=zone,
-                record_name=settings.domain,
+                record_name=f"{settings.domain}.",
                 target=route53.RecordTarget.from_alias(route53_targets.ApiGatewayDomain(name)),
             )
 

@@ -50,7 +50,6 @@ class Balancer(Construct):
             idle_timeout=Duration.seconds(settings.idle_seconds),
             drop_invalid_header_fields=True,
             desync_mitigation_mode=elb.DesyncMitigationMode.DEFENSIVE,
-            deletion_protection=settings.keep,
         )
         self.targets = self._targets(settings, network)
         self._listener(settings, port)

@@ -49,8 +49,8 @@ class Function(Construct):
     ) -> None:
         """memory: MiB. at_once: how many may run at the same time, reserved for it.
 
-        frozen: whether it is frozen after its start, to be restored from there (SnapStart). Each GiB
-        costs about four dollars a month, so it is for what people wait for.
+        frozen: whether it is frozen after its start, to be restored from there (SnapStart). Each
+        GiB costs about four dollars a month, so it is for what people wait for.
         """
         super().__init__(scope, id)
         settings = stores.settings

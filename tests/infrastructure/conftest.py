@@ -34,6 +34,7 @@ def prod(synthesise: Synthesise) -> Synthesised:
         plan_per_day="100",
         domain="ai.example.com",
         certificate=CERTIFICATE,
+        hosted_zone="Z0123456789ABC",
         internal_certificate=CERTIFICATE,
     )
 

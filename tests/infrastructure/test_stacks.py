@@ -233,6 +233,8 @@ def test_the_firewall_blocks_addresses_and_lets_prompts_through(either: Synthesi
 def test_a_domain_is_the_only_way_in_and_leads_by_tls_to_the_tasks(prod: Synthesised) -> None:
     assert prod.only("AWS::ApiGateway::DomainName")["SecurityPolicy"] == "TLS_1_2"
     assert prod.only("AWS::ApiGateway::RestApi")["DisableExecuteApiEndpoint"] is True
+    record = prod.only("AWS::Route53::RecordSet")
+    assert (record["Name"], record["HostedZoneId"]) == ("ai.example.com.", "Z0123456789ABC")
     listener = prod.only("AWS::ElasticLoadBalancingV2::Listener")
     assert (listener["Port"], listener["Protocol"]) == (443, "HTTPS")
     uris = [
