@@ -11,6 +11,7 @@ from aws_cdk import Duration, RemovalPolicy
 from aws_cdk import aws_ec2 as ec2
 from aws_cdk import aws_iam as iam
 from aws_cdk import aws_rds as rds
+from aws_cdk import aws_secretsmanager as secretsmanager
 from constructs import Construct
 
 from ..settings import Settings
@@ -38,7 +39,9 @@ class Database(Construct):
         assert self.cluster.secret is not None
         self.secret = self.cluster.secret
         if settings.keep:
-            self.cluster.node.find_child("Secret").apply_removal_policy(RemovalPolicy.RETAIN)
+            made = self.cluster.node.find_child("Secret")
+            assert isinstance(made, secretsmanager.Secret)
+            made.apply_removal_policy(RemovalPolicy.RETAIN)
         self._rotate(network)
         self.proxy = self._proxy(network, group) if settings.proxy else None
         if self.proxy is None:

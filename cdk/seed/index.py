@@ -7,9 +7,11 @@ is ever removed by it.
 import json
 import time
 import urllib.request
+from collections.abc import Mapping
+from typing import Any
 
-import boto3
-from botocore.exceptions import ClientError
+import boto3  # type: ignore[import-not-found]
+from botocore.exceptions import ClientError  # type: ignore[import-not-found]
 
 POINTER = "active.json"
 UPLOADED = "incoming/starting.yaml"
@@ -18,7 +20,7 @@ MARGIN = 15.0
 PAUSE = 2.0
 
 
-def handler(event, context):
+def handler(event: dict[str, Any], context: Any) -> None:
     status, reason = "SUCCESS", ""
     try:
         if event["RequestType"] != "Delete":
@@ -28,7 +30,7 @@ def handler(event, context):
     answer(event, status, reason)
 
 
-def seed(properties, context):
+def seed(properties: Mapping[str, str], context: Any) -> None:
     s3 = boto3.client("s3")
     bucket = properties["Bucket"]
     if in_force(s3, bucket):
@@ -44,7 +46,7 @@ def seed(properties, context):
     raise TimeoutError(f"s3://{bucket}/{UPLOADED} was not put into force: see the log of rollout")
 
 
-def in_force(s3, bucket):
+def in_force(s3: Any, bucket: str) -> bool:
     try:
         s3.head_object(Bucket=bucket, Key=POINTER)
     except ClientError as error:
@@ -54,7 +56,7 @@ def in_force(s3, bucket):
     return True
 
 
-def refused(s3, bucket, version):
+def refused(s3: Any, bucket: str, version: str) -> None:
     """Raises ValueError with the reason, if rollout has refused it."""
     found = s3.get_object_tagging(Bucket=bucket, Key=UPLOADED, VersionId=version)["TagSet"]
     tags = {tag["Key"]: tag["Value"] for tag in found}
@@ -62,7 +64,7 @@ def refused(s3, bucket, version):
         raise ValueError(f"the configuration was refused: {json.dumps(tags)}")
 
 
-def answer(event, status, reason):
+def answer(event: Mapping[str, Any], status: str, reason: str) -> None:
     body = {
         "Status": status,
         "Reason": reason or "in force",
