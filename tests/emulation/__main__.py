@@ -10,21 +10,29 @@ started is stopped in the end, whatever happens.
 from __future__ import annotations
 
 import argparse
+import shutil
 import signal
 import sys
 import tempfile
-from contextlib import ExitStack
+from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack
+from functools import partial
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from tests.fakes.openai import FakeOpenAI
 
 from . import documents, stores, table, world
+from .cast import Cast
 from .cdk import CDK
 from .deployment import Deployment
-from .emulated import AWS, PYTHON, emulated
+from .emulated import PYTHON, emulated
+from .inbox import Inbox
 from .progress import Progress
-from .scenario import ARCHITECTURE, JUDGED, Scenario, workspace
+from .scenario import STEPS
+from .steps import deploying
+from .steps.deploying import ARCHITECTURE
+from .steps.rolling_out import JUDGED
 from .tasks import service
 from .training import Trainer
 
@@ -36,6 +44,8 @@ CONTEXT = {
     "training_least": str(JUDGED),
 }
 _SHOWN_LINES = 60
+
+T = TypeVar("T")
 
 
 def main() -> int:
@@ -61,32 +71,38 @@ def _ended(number: int, frame: Any) -> NoReturn:
 
 
 def _run(folder: Path, last: str) -> int:
+    progress = Progress()
     with ExitStack() as stack:
-        enter = stack.enter_context
-        kept = enter(stores.running(workspace(folder, "stores")))
-        provider = enter(FakeOpenAI(keys=[documents.PROVIDER_KEY]))
-        trainer = Trainer()
-        answers = {"made": kept.made, "sagemaker/createTrainingJob": trainer.train}
-        answers["emptied"] = lambda about: _empty(trainer, about["bucket"])
-        outside = enter(world.listening(answers))
-        aws = trainer.aws = enter(emulated(workspace(folder, "aws"), kept, outside))
-        cdk = CDK(aws, CONTEXT)
-        deployment = Deployment(aws)
-        tasks = enter(service(deployment, kept, workspace(folder, "tasks")))
-        scenario = Scenario(aws, cdk, deployment, tasks, provider, trainer)
-        progress = Progress()
+        cast = _cast(folder, stack.enter_context)
         try:
-            for what, do in scenario.steps():
-                progress.step(what, do)
-                if what == "The stacks are synthesised":
-                    deployed = table.types(cdk.assembly)
+            for what, do in STEPS:
+                progress.step(what, partial(do, cast))
+                if do is deploying.synthesise:
+                    deployed = table.types(cast.cdk.assembly)
                 if last and last in what:
                     return 0
         except Exception as error:  # noqa: BLE001 - whatever it was, it is told, and the run fails
-            _explain(error, aws, scenario)
+            _explain(error, cast)
             return 1
-        table.print_table(deployed, ())
+        table.print_table(deployed, cast.cdk.types_of(profile="prod", assets="none"))
     return 0
+
+
+def _cast(folder: Path, enter: Callable[[AbstractContextManager[T]], T]) -> Cast:
+    """Starts what takes part. enter: has it stopped in the end."""
+    kept = enter(stores.running(workspace(folder, "stores")))
+    provider = enter(FakeOpenAI(keys=[documents.PROVIDER_KEY]))
+    trainer = Trainer()
+    answers = {
+        "made": kept.made,
+        "sagemaker/createTrainingJob": trainer.train,
+        "emptied": lambda about: _empty(trainer, about["bucket"]),
+    }
+    outside = enter(world.listening(answers))
+    aws = trainer.aws = enter(emulated(workspace(folder, "aws"), kept, outside))
+    deployment = Deployment(aws)
+    tasks = enter(service(deployment, kept, workspace(folder, "tasks")))
+    return Cast(aws, CDK(aws, CONTEXT), deployment, tasks, provider, trainer, Inbox(aws))
 
 
 def _empty(trainer: Trainer, bucket: str) -> dict[str, str]:
@@ -95,13 +111,19 @@ def _empty(trainer: Trainer, bucket: str) -> dict[str, str]:
     return {}
 
 
-def _explain(error: Exception, aws: AWS, scenario: Scenario) -> None:
+def _explain(error: Exception, cast: Cast) -> None:
     print(f"\n{type(error).__name__}: {error}", flush=True)
-    for name, lines in aws.functions_logs():
+    for name, lines in cast.aws.functions_logs():
         print(f"\n--- {name}\n{lines}")
-    for task in (*scenario.service.running, *scenario.service.ended):
+    for task in (*cast.service.running, *cast.service.ended):
         print(f"\n--- task at {task.url}\n{_tail(task.log())}")
-    print(f"\n--- the emulator\n{_tail(aws.log())}", flush=True)
+    print(f"\n--- the emulator\n{_tail(cast.aws.log())}", flush=True)
+
+
+def workspace(folder: Path, name: str) -> Path:
+    made = folder / name
+    made.mkdir()
+    return made
 
 
 def _tail(text: str) -> str:
@@ -110,8 +132,6 @@ def _tail(text: str) -> str:
 
 def _keep(folder: Path, where: Path) -> None:
     """Copies what explains a run."""
-    import shutil
-
     for pattern in ("aws/*.log", "aws/cdk.out/*.json", "tasks/*/log", "stores/*.log"):
         for path in folder.glob(pattern):
             target = where / path.relative_to(folder)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from tests.support.gateway import environment
 
+from . import table
 from .emulated import ACCOUNT, AWS, REGION, ROOT
 
 PROGRAM = ROOT / "node_modules" / ".bin" / "cdk"
@@ -49,9 +50,11 @@ class CDK:
 
     def synthesise(self, **more: str) -> None:
         """more: context beside what it is always told."""
-        context = {**self.context, **more}
+        self._synthesise({**self.context, **more}, self.assembly)
+
+    def _synthesise(self, context: Mapping[str, str], folder: Path) -> None:
         told = [part for name, value in context.items() for part in ("-c", f"{name}={value}")]
-        self._run("synth", "--quiet", "--output", str(self.assembly), *told, folder=self.project)
+        self._run("synth", "--quiet", "--output", str(folder), *told, folder=self.project)
 
     def deploy(self) -> None:
         """Every stack, as synthesised. Fills `outputs`."""
@@ -69,6 +72,12 @@ class CDK:
         found = [each[name] for each in self.outputs.values() if name in each]
         assert found, f"no stack has an output {name}: {self.outputs}"
         return found[0]
+
+    def types_of(self, **context: str) -> set[str]:
+        """The types of resources in the stacks that such a context would make."""
+        folder = self.aws.folder / "others.out"
+        self._synthesise(context, folder)
+        return set(table.types(folder))
 
     def _deployed(self, *arguments: str) -> None:
         self._run(*arguments, "--app", str(self.assembly), folder=self.aws.folder)

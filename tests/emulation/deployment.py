@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from . import events
 from .emulated import AWS
 
 LIVE = "live"
@@ -51,6 +52,10 @@ class Deployment:
     @property
     def configuration(self) -> str:
         return self.told["TRUNKLINE_CONFIGURATION"]
+
+    @property
+    def training(self) -> str:
+        return self.told["TRUNKLINE_TRAINING"]
 
     @property
     def topic(self) -> str:
@@ -126,3 +131,14 @@ class Deployment:
         said = answer["Payload"].read()
         assert "FunctionError" not in answer, said
         return json.loads(said)
+
+    def chat_by_function(self, key: str, model: str) -> dict[str, Any]:
+        """What the function answers API Gateway to a chat call, which must be a success.
+
+        headers: the answer's, with small letters.
+        """
+        answer = self.invoke("api", events.chat(key, model))
+        assert answer["statusCode"] == 200, answer
+        several = {name: values[-1] for name, values in answer["multiValueHeaders"].items()}
+        headers = {**several, **answer.get("headers", {})}
+        return {**answer, "headers": {name.lower(): value for name, value in headers.items()}}

@@ -11,7 +11,7 @@ from trunkline.routing.bundles.writing import tar
 
 SMALL, LARGE, ADDED, EMBEDDER = "small", "large", "added", "embedder"
 COMMON = "m"
-"""The group that `tests.support.traffic` calls."""
+"""The group that `tests.support.traffic` calls: of two models, among which bundles choose, too."""
 
 INTERVAL = 2
 """Seconds between looks at what is in force, by those who weren't told."""
@@ -25,12 +25,13 @@ def configuration(provider: str, bundles: str, *more: str) -> bytes:
 
     provider: the URL of a fake that speaks like OpenAI. bundles: a bucket. more: further groups.
     """
-    names = (COMMON, SMALL, LARGE, EMBEDDER, *more)
+    entries = [_entry(name, name, provider) for name in (SMALL, LARGE, EMBEDDER, *more)]
+    entries += [_entry(COMMON, name, provider) for name in (SMALL, LARGE)]
     place = f"s3://{bundles}/active.json"
     in_force = {"model_path": place, "hot_reload": True, "reload_interval": INTERVAL}
     return yaml.safe_dump(
         {
-            "model_list": [_entry(name, provider) for name in names],
+            "model_list": entries,
             "router_settings": {
                 "routing_strategy": "llmrouter-knn",
                 "routing_strategy_args": in_force,
@@ -45,17 +46,18 @@ def configuration(provider: str, bundles: str, *more: str) -> bytes:
     ).encode()
 
 
-def _entry(name: str, provider: str) -> dict[str, Any]:
+def _entry(group: str, model: str, provider: str) -> dict[str, Any]:
     params = {
-        "model": f"openai/{name}",
+        "model": f"openai/{model}",
         "api_base": f"{provider}/v1",
         "api_key": "os.environ/OPENAI_API_KEY",
         "input_cost_per_token": _PRICE,
         "output_cost_per_token": _PRICE,
     }
-    return {"model_name": name, "litellm_params": params}
+    info = {"llmrouter_name": model}
+    return {"model_name": group, "litellm_params": params, "model_info": info}
 
 
-def bundle(chosen: str, *, created: str = "2026-01-02") -> bytes:
+def bundle(chosen: str, *, created: str) -> bytes:
     """One that chooses that model, whatever is asked."""
     return tar(knn_files({"a question": chosen, "another": chosen}, created=created))

@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,6 +26,9 @@ from . import loopback
 from .deployment import Deployment
 from .emulated import REGION
 from .stores import Stores
+
+DEREGISTRATION_SECONDS = 5.0
+"""Less than in the template, as what is on its way arrives within a second here."""
 
 
 @dataclass
@@ -52,6 +56,10 @@ class Service:
         self.start(len(old))
         for task in old:
             self._balancer.deregister_targets(**self._as_target(task))
+        # ECS tells a task to stop after the load balancer's deregistration delay, in which what was
+        # led to it already arrives.
+        time.sleep(DEREGISTRATION_SECONDS)
+        for task in old:
             self.running.remove(task)
             self.ended.append(task)
             code = task.stop(120)
