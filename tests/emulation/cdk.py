@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
+import signal
 import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -94,19 +96,29 @@ class CDK:
         log = self.aws.folder / "cdk.log"
         with log.open("ab") as file:
             start = file.tell()
-            ended = subprocess.run(
+            process = subprocess.Popen(
                 [PROGRAM, *arguments, *_QUIET],
                 cwd=folder,
                 env=environment(self.aws.folder, own),
                 stdin=subprocess.DEVNULL,
                 stdout=file,
                 stderr=subprocess.STDOUT,
-                timeout=SECONDS,
-                check=False,
+                start_new_session=True,
             )
-        if ended.returncode:
+            code = _waited(process)
+        if code:
             said = log.read_bytes()[start:].decode("utf-8", "replace")
             raise CommandFailed("\n".join([f"cdk {arguments[0]}", *_telling(said.splitlines())]))
+
+
+def _waited(process: subprocess.Popen[bytes]) -> int:
+    """The exit code of a command, of which nothing goes on when this ends, however it ends."""
+    try:
+        return process.wait(SECONDS)
+    finally:
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
 
 
 def _telling(lines: list[str]) -> list[str]:
