@@ -22,6 +22,12 @@ NOT_ACTED_ON: Mapping[str, str] = {
 }
 """By the beginning of a type."""
 
+STAND_INS: Mapping[str, str] = {
+    "AWS::ApiGatewayV2::VpcLink": "the integrations' own targets are followed",
+    "AWS::Serverless::Application": "AWS's function that changes passwords; none is changed",
+    "Custom::S3AutoDeleteObjects": "the buckets are emptied without CDK's function",
+}
+
 
 def stubs() -> frozenset[str]:
     """The types that the emulator has from us: read, as its program runs on another Python."""
@@ -51,7 +57,7 @@ def rows(deployed: Mapping[str, int], others: Iterable[str]) -> Iterator[tuple[s
     for kind, number in sorted(deployed.items()):
         why = next((why for name, why in NOT_ACTED_ON.items() if kind.startswith(name)), "")
         if kind in stubbed:
-            yield kind, number, STUBBED, "its names and attributes are made up"
+            yield kind, number, STUBBED, STAND_INS.get(kind, "its names and attributes are made up")
         else:
             yield kind, number, KEPT if why else REAL, why
     for kind in sorted(set(others) - set(deployed)):
@@ -63,4 +69,4 @@ def print_table(deployed: Mapping[str, int], others: Iterable[str]) -> None:
     width = max(len(kind) for kind, *_ in lines)
     print(f"\n{'resource type':{width}}  number  how")
     for kind, number, how, why in lines:
-        print(f"{kind:{width}}  {number:6}  {how}{f' ({why})' if why else ''}")
+        print(f"{kind:{width}}  {number:6}  {how}{f' ({why})' if why else ''}", flush=True)
