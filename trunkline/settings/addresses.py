@@ -9,6 +9,7 @@ import base64
 import re
 from urllib.parse import unquote
 
+_WEB = ("http", "ws")
 _USER = re.compile(r"^([a-z][a-z0-9+.-]*://)([^/?#]*)@", re.IGNORECASE)
 
 
@@ -39,12 +40,17 @@ def one_of_both(stated: str, key: str, header: str) -> tuple[str, str]:
 
 
 def secrets_of(url: str) -> tuple[str, ...]:
-    """What of an address is secret: the password, or the user where there is no password."""
+    """What of an address is secret: the password, or the user where there is no password.
+
+    A user alone is a token only on the web; elsewhere it is a name.
+    """
     found = _USER.match(url)
     if not found or not found[2]:
         return ()
     user, _, password = found[2].partition(":")
-    secret = password or user
+    secret = password or (user if found[1].lower().startswith(_WEB) else "")
+    if not secret:
+        return ()
     return secret, unquote(secret), authorization(url).removeprefix("Basic ")
 
 

@@ -91,6 +91,10 @@ def change_key(cast: Cast) -> None:
     cast.provider.keys = {documents.CHANGED_KEY}
     cast.give_key(documents.CHANGED_KEY)
     until(lambda: all(map(_answered, cast.everywhere())), "the changed key is used everywhere")
+    for task in cast.service.running:
+        log = task.log()
+        assert documents.CHANGED_KEY not in log, "the key stands in a log"
+        assert "[redacted]" not in log, f"words that are no secrets are hidden\n{log}"
 
 
 def _answered(user: User) -> bool:
