@@ -290,7 +290,7 @@ def test_those_who_ask_the_same_at_once_ask_the_provider_once(server: Gateway, f
     fake.answer("one two three four five")
     with ThreadPoolExecutor(20) as pool:
         asked = [pool.submit(ask, server, "all at once?", stream=True) for _ in range(20)]
-        time.sleep(1)
+        time.sleep(4)  # in which all have looked into the store, on a slow machine too
         hold.release()
         answers = [each.result() for each in asked]
 
