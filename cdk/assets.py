@@ -119,6 +119,7 @@ def training_image(scope: Construct, settings: Settings) -> str:
         "TrainingImage",
         directory=str(ROOT),
         file="examples/mlops/Dockerfile",
+        target="training",
         platform=ecr_assets.Platform.LINUX_AMD64,
         exclude=_NO_CONTEXT,
     ).image_uri

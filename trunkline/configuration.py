@@ -223,6 +223,17 @@ class Configuration:
         return Read(settings, digest, exported, frozenset(self.vault.values()))
 
 
+def unguarded(settings: Settings) -> str | None:
+    """Why a configuration can't be served to everybody who reaches it; None where it can."""
+    general = settings.general_settings
+    if general.master_key or general.allow_unauthenticated:
+        return None
+    return (
+        "no general_settings.master_key is configured, so anybody who reaches the API could use"
+        " every provider key: set one, or general_settings.allow_unauthenticated: true"
+    )
+
+
 def _digest(copy: Path) -> str:
     return sha256(b"".join(_contents(copy))).hexdigest()[:12]
 

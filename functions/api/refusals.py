@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
+from trunkline.configuration import unguarded
 from trunkline.settings import Settings
 
 from .settings import ApiSettings
 
-_OPEN = (
-    "no general_settings.master_key is configured, so anybody who reaches the API could use every"
-    " provider key: set one, or general_settings.allow_unauthenticated: true"
-)
 _EPHEMERAL = (
     "the configuration has accounts but no general_settings.database_url (DATABASE_URL): keys and"
     " spend would be known to one environment of the function alone, and end with it. Name a"
@@ -19,9 +16,9 @@ _EPHEMERAL = (
 
 def refusal(settings: Settings, told: ApiSettings) -> str | None:
     """None for a configuration that can be served."""
+    if open_to_all := unguarded(settings):
+        return open_to_all
     general = settings.general_settings
-    if not (general.master_key or general.allow_unauthenticated):
-        return _OPEN
     if general.charges and not _is_lasting(general.database_url) and not told.ephemeral:
         return _EPHEMERAL
     return None

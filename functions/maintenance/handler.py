@@ -14,8 +14,7 @@ from typing import Any
 from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 
-from trunkline.configuration import Configuration
-from trunkline.live.depot import FOLLOWED, depot
+from trunkline.rollout.in_force import configuration
 from trunkline.settings import Settings
 
 from .settings import MaintenanceSettings
@@ -59,13 +58,9 @@ def handler(event: dict[str, Any], context: Any) -> dict[str, Any]:
 
 def _configuration() -> Settings | None:
     """What is in force; None where nothing was rolled out yet."""
-    place = settings.place
-    if place.endswith(FOLLOWED):
-        found = depot(place).read()
-        if found is None or found.pointer.current is None:
-            return None
-    in_force = Configuration(place, os.environ).read()
-    os.environ.update(in_force.environment)
+    in_force = configuration(settings.place, os.environ)
+    if in_force is not None:
+        os.environ.update(in_force.environment)
     return in_force
 
 

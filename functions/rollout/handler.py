@@ -12,6 +12,7 @@ where an alarm finds it.
 
 from __future__ import annotations
 
+import os
 from functools import partial
 from typing import Any
 
@@ -19,6 +20,7 @@ from aws_lambda_powertools import Logger, Metrics, Tracer
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.utilities.data_classes import S3EventBridgeNotificationEvent
 
+from trunkline.configuration import unguarded
 from trunkline.live.depot import INCOMING
 from trunkline.live.depot_s3 import S3Depot
 from trunkline.live.s3 import connect
@@ -38,7 +40,7 @@ SUBJECT, MESSAGE = 100, 200_000
 """Characters of a message to SNS, which takes 256 KiB."""
 
 settings = RolloutSettings.read()
-environment = Environment(settings.secrets)
+environment = Environment()
 logger = Logger(service=SERVICE)
 metrics = Metrics(namespace="Trunkline", service=SERVICE)
 tracer = Tracer(service=SERVICE)
@@ -103,10 +105,10 @@ def _judge(bucket: str, key: str) -> Judge | None:
         keys = (settings.public_key,) if settings.public_key else ()
         in_force = None
         if settings.in_force:
-            in_force = configuration(settings.in_force, environment.read(), assuming=_assuming())
+            in_force = configuration(settings.in_force, os.environ, assuming=_assuming())
         return BundleJudge(in_force, keys, settings.margins)
     if bucket == settings.configuration and key.endswith((".yaml", ".yml")):
-        return ConfigurationJudge(environment.read(), assuming=_assuming())
+        return ConfigurationJudge(os.environ, unguarded, assuming=_assuming())
     return None
 
 

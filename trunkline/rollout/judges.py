@@ -11,20 +11,21 @@ from pathlib import Path
 from typing import Final, Protocol
 
 from ..call import Deployment
-from ..errors import BundleError, ConfigError
+from ..configuration import Configuration, Refuses
+from ..errors import BundleError
 from ..live.depot import EVALUATION, Depot
 from ..live.pointer import Target
 from ..live.snapshot import build_snapshot
+from ..live.sources import NotNow
 from ..routing.bundles.reading import SIZE_LIMIT, Trust, read_bundle
 from ..routing.bundles.signing import public_key
 from ..routing.embedding.embedder import Embedder
 from ..routing.loading import Loaded, Loader, check
 from ..settings import Settings
-from ..settings.certificates import unusable
+from ..settings.document import MOST_BYTES
 from ..settings.schema import RouterSettings
-from . import gate
+from . import gate, in_force
 from .gate import Evaluation
-from .in_force import CONFIGURATION_LIMIT, loaded
 from .margins import USUAL, Margins
 from .outcomes import Refused, RolloutError
 
@@ -134,23 +135,26 @@ def _evaluation(depot: Depot, keys: Sequence[str], folder: Path) -> Evaluation:
 
 @dataclass(frozen=True, slots=True)
 class ConfigurationJudge:
-    """environ: what `os.environ/NAME` is taken from. assuming: see `in_force.loaded`."""
+    """environ: of those who will serve it, with the names of their secrets. refuses: see
+    `Configuration`. assuming: see `in_force.read`."""
 
     environ: Mapping[str, str]
+    refuses: Refuses = lambda settings: None
     assuming: bool = False
-    size_limit: int = CONFIGURATION_LIMIT
+    size_limit: int = MOST_BYTES
 
     def check(self, file: Path, key: str) -> str:
+        def by(environ: Mapping[str, str]) -> Settings:
+            return Configuration(key, environ, refuses=self.refuses).build(file).settings
+
         try:
-            settings = loaded(file, self.environ, assuming=self.assuming)
-            environ = {**self.environ, **settings.environment}
-            problems = list(unusable(settings.litellm_settings, environ))
+            settings = in_force.read(by, self.environ, assuming=self.assuming)
             build_snapshot(settings, version=1)
             _try(settings)
-        except (ConfigError, BundleError) as error:
-            raise Refused(str(error).replace(str(file), key)) from None
-        if problems:
-            raise Refused("\n".join(problems))
+        except NotNow as error:
+            raise RolloutError(str(error)) from None
+        except BundleError as error:
+            raise Refused(str(error)) from None
         return ""
 
     def compare(self, file: Path, current: Target, depot: Depot) -> str:
