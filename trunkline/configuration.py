@@ -15,6 +15,7 @@ from pathlib import Path
 from .errors import BundleError, ConfigError
 from .live.bundles import copies_folder, share
 from .live.config_files import ConfigFiles
+from .live.depot import FOLLOWED
 from .live.last_good import LastGood
 from .live.places import is_remote, source_of
 from .live.secrets_manager import SecretsManager
@@ -80,18 +81,19 @@ class Configuration:
         self._error: Exception | None = None
 
     @property
-    def remote(self) -> bool:
-        return is_remote(self.place)
+    def fetched(self) -> bool:
+        """Whether a copy is read: what is there isn't a file of this machine, or may be another."""
+        return is_remote(self.place) or self.place.endswith(FOLLOWED)
 
     def is_watched(self, settings: Settings) -> bool:
         """Whether it may change while the process runs."""
-        return self.remote or self.vault.used or settings.general_settings.config_hot_reload
+        return self.fetched or self.vault.used or settings.general_settings.config_hot_reload
 
     # At the start
 
     def read(self) -> Settings:
         """What is there now. Raises ConfigError, Refused, and BundleError where it can't be had."""
-        if not self.remote:
+        if not self.fetched:
             return self._checked(Path(self.place), None)
         with share() as folder:
             try:
@@ -107,7 +109,7 @@ class Configuration:
         For the process that others are forked from. shared: see `live.bundles.share`. Raises what
         `read` raises.
         """
-        if not self.remote:
+        if not self.fetched:
             settings = self._checked(Path(self.place), None)
             if not self.is_watched(settings):
                 return self._told(settings, "")
@@ -163,7 +165,7 @@ class Configuration:
     ) -> Watch[Read]:
         key = sha256(f"{WATCHED}\n{self.place}".encode()).hexdigest()[:16]
         steps = Steps(self.build, lambda read: None, swap, lambda read: read.digest, ready)
-        kept = LastGood(copies / key) if self.remote and copies is not None else None
+        kept = LastGood(copies / key) if self.fetched and copies is not None else None
         return Watch(
             WATCHED,
             self._source(),
@@ -175,7 +177,7 @@ class Configuration:
         )
 
     def _source(self) -> Source:
-        if not self.remote:
+        if not self.fetched:
             return ConfigFiles(Path(self.place))
         try:
             return source_of(self.place, MOST_BYTES)

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import aiohttp
+import httpx
 import numpy as np
 import pytest
 
@@ -382,7 +383,32 @@ def test_the_whole_of_it_on_a_laptop(gateway: Gateways, tmp_path: Path):
     assert command("rollback", *place) == (0, "v2 (incoming/v2.tar): rolled-back\n")
     wait_until(lambda: watched(server)["version"] == "v2")
     assert ask(server) == (SMALL, "v2")
-    (tmp_path / "config.yaml").write_text(json.dumps(config))
-    where = ["--configurations", str(tmp_path / "configurations")]
-    command("upload", *where, str(tmp_path / "config.yaml"))
-    assert command("judge", *where)[1].endswith("(incoming/config.yaml): accepted\n")
+
+
+def test_a_configuration_is_rolled_out_from_a_folder(gateway: Gateways, tmp_path: Path):
+    """Its pointer is what is served."""
+    place = ["--configurations", str(tmp_path / "depot")]
+    general = {"master_key": KEY, "config_hot_reload": True, "config_reload_interval": 0.5}
+
+    def rolled_out(said: str, **changed: Any) -> tuple[int, str]:
+        config = {"model_list": [mock(SMALL, said)], "general_settings": general | changed}
+        (tmp_path / "config.yaml").write_text(json.dumps(config))
+        command("upload", *place, str(tmp_path / "config.yaml"))
+        return command("judge", *place)
+
+    code, said = rolled_out("one")
+    assert (code, "(incoming/config.yaml): accepted" in said) == (0, True)
+    server = gateway(tmp_path / "depot" / "active.json")
+    assert answered(server) == "one"
+    assert rolled_out("two")[0] == 0
+    wait_until(lambda: answered(server) == "two")
+    code, said = rolled_out("three", config_reload_interval="often")
+    assert (code, "config_reload_interval" in said) == (2, True)
+    assert command("rollback", *place)[0] == 0
+    wait_until(lambda: answered(server) == "one")
+
+
+def answered(server: Gateway) -> str:
+    body = {"model": SMALL, "messages": [{"role": "user", "content": "Hi"}]}
+    answer = httpx.post(f"{server.url}/v1/chat/completions", json=body, headers=ALLOWED)
+    return str(answer.json()["choices"][0]["message"]["content"])
