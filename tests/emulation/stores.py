@@ -11,6 +11,7 @@ from typing import Any
 
 from psycopg import sql
 
+from tests.support.certificates import self_signed
 from tests.support.postgres import OWNER, PostgresServer, postgres_server
 from tests.support.redis import RedisServer, redis_server
 
@@ -66,7 +67,8 @@ class Stores:
 def running(folder: Path) -> Iterator[Stores]:
     """Runs both while the block lasts, with TLS, and with the passwords that the stacks give."""
     address = loopback.address([POSTGRES_PORT, REDIS_PORT])
-    pair = loopback.certificate(folder, address)
+    certificate = folder / "stores.crt"
+    pair = certificate, self_signed(address, certificate)
     with ExitStack() as stack:
         postgres = stack.enter_context(postgres_server(password=_PASSWORD))
         _encrypt(postgres, pair)

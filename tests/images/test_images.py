@@ -29,6 +29,7 @@ BUILT = os.environ.get("TRUNKLINE_IMAGES", "").split()
 SECONDS = 600.0
 MOST = 350_000_000
 """Bytes that the image may add to its base."""
+LARGEST = 6
 NOT_FOR_RUNNING = re.compile(
     r"/(cc|gcc|g\+\+|c\+\+|clang|ld|as|make|strip|cargo|rustc|pip3?|uv|hatch\w*)$|/\.cache/|/pip/|/wheels/"
     r"|/run/secrets/|pip\.conf$|\.key$|/\.git/|/id_[a-z0-9]+$"
@@ -164,10 +165,19 @@ def test_the_image_holds_only_what_runs(architecture: str) -> None:
         told = json.dumps(buildah.config(image)) + buildah.history(image)
         assert canary not in told
         size, of_base = total(root), total(base)
+        largest = parts(root)[:LARGEST]
     more = size - of_base
     print(f"\n{architecture}: {size / 1e6:.0f} MB, of which the base is {of_base / 1e6:.0f} MB")
     print(f"{architecture}: {more / 1e6:.0f} MB above the base, of {MOST / 1e6:.0f} MB at most")
+    print("\n".join(f"  {name}: {bytes / 1e6:.0f} MB" for name, bytes in largest))
     assert more <= MOST
+
+
+def parts(root: Path) -> list[tuple[str, int]]:
+    """What was installed and its bytes, the largest first."""
+    (packages,) = root.glob("opt/trunkline/lib/python3*/site-packages")
+    found = [(each.name, total(each)) for each in packages.iterdir() if each.is_dir()]
+    return sorted(found, key=lambda part: -part[1])
 
 
 def files(root: Path) -> set[Path]:
