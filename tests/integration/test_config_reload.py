@@ -17,7 +17,7 @@ import httpx
 import pytest
 import yaml
 
-from tests.fakes import FakeOpenAI, Hold
+from tests.fakes import FakeOpenAI, Hold, Status
 from tests.fakes.gcs import HMAC, FakeGcs
 from tests.support.bundles import knn_files, mock, write
 from tests.support.gateway import DidNotStart, Gateway, Gateways, trunkline
@@ -241,6 +241,44 @@ def test_everything_follows_the_file_and_no_call_fails(
     assert not caller.failed
     assert server.stop() == 0
     assert "Traceback" not in server.log()
+
+
+def test_what_was_learned_while_serving_outlives_the_configuration(
+    gateway: Gateways, fakes: Providers, tmp_path: Path
+):
+    failing, working = fakes(FakeOpenAI), fakes(FakeOpenAI)
+    failing.fault(Status(401), always=True)
+
+    def model(name: str, at: FakeOpenAI) -> dict[str, Any]:
+        params = {"model": "openai/gpt", "api_base": at.base_url, "api_key": "k"}
+        return {"model_name": name, "litellm_params": params}
+
+    lasting = {
+        "router_settings": {"cooldown_time": 600, "num_retries": 2},
+        "litellm_settings": {"cache": True, "cache_params": {"mode": "default_off"}},
+    }
+    told = {"salt_key": "salt", "store_model_in_db": True, "data_directory": str(tmp_path)}
+    models = [model("pair", failing), model("pair", working), model("kept", working)]
+    path = tmp_path / "config.yaml"
+    put(path, config(*models, **told) | lasting)
+    server = gateway(path)
+    stored = CLIENT.post(
+        f"{server.url}/model/new",
+        json=mock("stored", "from the database"),
+        headers={"authorization": f"Bearer {KEY}"},
+    )
+    assert stored.status_code == httpx.codes.OK
+    until(lambda: said(ask(server, "pair")) == "echo: Hi" and failing.requests != [])
+    asked = len(failing.requests)
+    use = {"cache": {"use-cache": True}}
+    assert ask(server, "kept", **use).headers["x-trunkline-cache"] == "miss"
+
+    put(path, config(*models, mock("one", "first"), **told) | lasting)
+    until(lambda: said(ask(server, "one")) == "first")
+    assert {said(ask(server, "pair")) for _ in range(10)} == {"echo: Hi"}
+    assert len(failing.requests) == asked
+    assert ask(server, "kept", **use).headers["x-trunkline-cache"] == "hit"
+    assert said(ask(server, "stored")) == "from the database"
 
 
 @pytest.mark.criterion("R3.3")
