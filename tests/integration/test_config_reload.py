@@ -25,6 +25,10 @@ from tests.support.providers import Providers
 from tests.support.redis import redis_server
 from tests.support.s3 import S3, moto
 from trunkline.live.pointer import Pointer, Target, encode
+from trunkline.rollout.shared import announce
+from trunkline.settings.redis_address import address_of
+from trunkline.settings.schema import RouterSettings
+from trunkline.state.keys import CHANGES
 
 KEY = "sk-master-key-1"
 WAIT = 90.0
@@ -469,8 +473,9 @@ def test_a_configuration_that_is_rolled_out_is_taken_when_that_is_said(
         arguments = ["--config", place, "--workers", "2"]
         server = gateway(config(mock("none", "none")), env=env, arguments=arguments)
         assert said(ask(server, "one")) == "1"
+        until(lambda: redis.client.pubsub_numsub(CHANGES)[0][1] == 2)
         roll_out(2)
-        redis.client.publish("trunkline:changes", b"rollout pointer s3://rolled-out/active.json")
+        assert announce(address_of(RouterSettings(redis_url=redis.url)), place)
         until_all(lambda: said(ask(server, "one")) == "2")
 
 
