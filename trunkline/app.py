@@ -10,10 +10,9 @@ import ssl
 import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-
-import aiohttp
 
 from .api.http import Receive, Scope, Send
 from .api.surface import Surface
@@ -24,6 +23,7 @@ from .generation import Maker
 from .live.bundles import share
 from .live.snapshot import Snapshot, build_snapshot
 from .operations import OPERATIONS
+from .providers.client import aiohttp, late
 from .providers.direct import DirectLane
 from .providers.lanes import Lanes
 from .providers.litellm_lane import LitellmLane
@@ -52,9 +52,10 @@ class Application:
 
     settings: what it starts with. once_started: awaited when the server has been told that the
     gateway is ready. shared: see `live.bundles.share`; a folder of its own without, for a process
-    that is alone. warms: whether LiteLLM is imported in the background where the configuration
-    needs it. configuration: where the settings come from, to follow what becomes of them; without
-    it they stay as they are.
+    that is alone. warms: whether what reaches providers is loaded before the first of them is
+    called: aiohttp at once, LiteLLM in the background where the configuration needs it.
+    configuration: where the settings come from, to follow what becomes of them; without it they
+    stay as they are.
     """
 
     def __init__(
@@ -143,7 +144,8 @@ class Application:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _start(self) -> Surface:
-        self._session = _session(self._first)
+        session = partial(_session, self._first)
+        self._session = session() if self._warms else late(session)
         alarms = Alarms(asyncio.get_running_loop())
         metrics = Switched(self._first.litellm_settings)
         books, health = await self._account(metrics), Health()

@@ -16,11 +16,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from pathlib import Path
 from typing import IO, Any, Literal
 
+from .dataclass import dataclass
 from .errors import ProviderError, let_go
 
 Headers = list[tuple[str, str]]

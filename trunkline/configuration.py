@@ -8,10 +8,11 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from hashlib import sha256
 from pathlib import Path
 
+from .dataclass import dataclass
 from .errors import BundleError, ConfigError
 from .live.bundles import copies_folder, share
 from .live.config_files import ConfigFiles

@@ -22,9 +22,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
+
+from .dataclass import dataclass
 
 
 class GatewayError(Exception):

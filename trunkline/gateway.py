@@ -12,7 +12,6 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Generic, TypeVar
 
@@ -21,6 +20,7 @@ from .access.identity import Authenticator, Principal
 from .access.roles import check_route
 from .cache.answers import Answers
 from .call import Answer, Attempt, Call, Deployment, StandIn, Timeouts
+from .dataclass import dataclass
 from .errors import GatewayError, LimitExceeded, NotFound, ProviderError, internal_error
 from .live.snapshot import Snapshot
 from .providers import failures

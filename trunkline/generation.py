@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .cache.answers import Answers
 from .cache.stores import build_store
 from .call import Call, Deployment
+from .dataclass import dataclass
 from .errors import BundleError
 from .ledger.book import PriceBook
 from .live.snapshot import Snapshot, build_snapshot

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from .access.demands import Demands
 from .access.identity import Authenticator
 from .cache.answers import Answers
 from .call import Deployment
+from .dataclass import dataclass
 from .gateway import MEBIBYTE, Serving
 from .live.snapshot import Snapshot
 from .operations import OPERATIONS

@@ -267,6 +267,7 @@ def _tell(scope: Scope, status: int | None) -> None:
 def _import_more(settings: Settings) -> None:
     """Imports what starting would, so that it is frozen with the rest."""
     for name in (
+        "aiohttp",
         "trunkline.api.surface",
         *(_OF_ACCOUNTS if settings.general_settings.charges else ()),
     ):

@@ -9,11 +9,12 @@ from __future__ import annotations
 import base64
 import hashlib
 import time
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from functools import lru_cache
 from typing import Any
 
 from .. import json_text
+from ..dataclass import dataclass
 from ..errors import AuthenticationFailed
 
 PREFIX = "ek_"

@@ -13,10 +13,11 @@ Rows are by the names of the columns: money in nano-dollars, moments as such.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime, timedelta
 from typing import Any
 
+from ..dataclass import dataclass
 from ..errors import InvalidRequest
 from ..settings.schema import LitellmSettings, Section
 from .money import dollars, nano

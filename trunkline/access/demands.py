@@ -9,10 +9,10 @@ general_settings.admin_only_routes                   paths that only proxy admin
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from ..call import Call, Wire
+from ..dataclass import dataclass
 from ..errors import InvalidRequest, PermissionDenied
 from ..settings.schema import GeneralSettings
 from .roles import Role, covers

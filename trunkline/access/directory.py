@@ -12,10 +12,10 @@ import logging
 import math
 import time
 from collections.abc import Awaitable, Callable, Hashable, Iterable
-from dataclasses import dataclass
 from itertools import chain
 from typing import Generic, TypeVar
 
+from ..dataclass import dataclass
 from ..errors import AuthenticationFailed, PermissionDenied
 from ..state.contract import Bus
 from ..store.database import Database, StoreUnavailable

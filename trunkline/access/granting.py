@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from datetime import datetime
 from typing import Any
 
+from ..dataclass import dataclass
 from ..errors import PermissionDenied
 from .money import nano
 from .passed_on import names_passing

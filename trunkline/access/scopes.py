@@ -7,8 +7,10 @@ a member of it, the organization. A call adds its customer and its tags. It must
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
+
+from ..dataclass import dataclass
 
 
 class Level(StrEnum):

@@ -7,15 +7,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import dataclass
 
-import aiohttp
-from aiohttp import WebSocketError, WSMsgType
-
+from ..dataclass import dataclass
+from ..providers.client import aiohttp
 from .http import Receive, Send
 
 NORMAL, GOING_AWAY, TOO_BIG, FAILED = 1000, 1001, 1009, 1011
-_MESSAGES = {WSMsgType.TEXT: "text", WSMsgType.BINARY: "bytes"}
+_MESSAGES = {1: "text", 2: "bytes"}
+"""What a message is called in ASGI, by its opcode (RFC 6455)."""
 
 Heard = Callable[[str], None]
 Said = Callable[[str], str]
@@ -93,9 +92,9 @@ async def _from_provider(
 
 
 def _end_of(message: aiohttp.WSMessage) -> End:
-    if message.type is WSMsgType.CLOSE:
+    if message.type is aiohttp.WSMsgType.CLOSE:
         return End(_passed_on(message.data, otherwise=NORMAL), message.extra or "")
-    if isinstance(message.data, WebSocketError):
+    if isinstance(message.data, aiohttp.WebSocketError):
         too_big = message.data.code == TOO_BIG
         return End(FAILED, broken="a message is larger than it may be" if too_big else "bad frames")
     return End(FAILED, broken="the connection broke without a closing handshake")

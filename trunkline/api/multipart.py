@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncGenerator, Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from starlette.datastructures import Headers, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from ..call import Upload
+from ..dataclass import dataclass
 from ..errors import InvalidRequest, RequestTimeout
 from .http import BODY_SECONDS, Receive, broken_off, too_large
 

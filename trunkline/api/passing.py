@@ -7,13 +7,14 @@ import binascii
 import os
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from ..access.identity import ANONYMOUS, Principal, credential
 from ..access.roles import ADMINS, names_route
 from ..call import Deployment, Wire
+from ..dataclass import dataclass
 from ..errors import MethodNotAllowed, NotFound, PermissionDenied
 from ..gateway import Gateway
 from ..live.snapshot import Snapshot

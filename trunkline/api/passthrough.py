@@ -13,14 +13,13 @@ import time
 from functools import partial
 from typing import Any
 
-import aiohttp
-
 from .. import json_text
 from ..call import Call, Deployment, Headers, Operation, Timeouts, Wire
 from ..deadline import Alarms
 from ..errors import ErrorKind, GatewayError, internal_error, let_go
 from ..gateway import Gateway
 from ..providers import failures
+from ..providers.client import aiohttp
 from ..providers.environment import ENVIRON
 from ..providers.passthrough.accounts import lends
 from ..providers.passthrough.endpoints import Endpoint

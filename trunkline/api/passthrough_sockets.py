@@ -9,12 +9,11 @@ from contextlib import asynccontextmanager
 from functools import partial
 from urllib.parse import parse_qsl, urlencode
 
-import aiohttp
-
 from ..call import Call, Deployment, Operation, Timeouts
 from ..errors import GatewayError, NotFound, PermissionDenied, internal_error
 from ..gateway import Gateway
 from ..providers import failures
+from ..providers.client import aiohttp
 from ..providers.environment import ENVIRON
 from ..providers.passthrough import live
 from ..providers.passthrough.accounts import Account, lends
@@ -41,8 +40,6 @@ _OF_LITELLM = frozenset({"model", "vertex_project", "vertex_location"})
 
 _BEFORE_KEY = "token"
 """What Deepgram's clients in browsers offer as a subprotocol before their key."""
-
-Socket = aiohttp.ClientWebSocketResponse
 
 
 class PassThroughSockets:
@@ -93,7 +90,7 @@ class _Talk(Passing):
             await close(send, end.code, end.reason)
 
     @asynccontextmanager
-    async def _opened(self) -> AsyncIterator[Socket]:
+    async def _opened(self) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
         target = self.match.target
         key = await self.let_in(key_in(self._offered) or _token_in(self._offered))
         request = self.outgoing(key, b"")
@@ -143,14 +140,14 @@ class _Talk(Passing):
         request: Outgoing,
         deployment: Deployment,
         timeouts: Timeouts,
-    ) -> Socket:
+    ) -> aiohttp.ClientWebSocketResponse:
         sent, account = to_deployment(row, request, deployment)
         sent.query = _named(sent.query, group, deployment.upstream_model)
         return await self._prepared(row, sent, account, timeouts.total)
 
     async def _prepared(
         self, row: PassThrough, request: Outgoing, account: Account, seconds: float
-    ) -> Socket:
+    ) -> aiohttp.ClientWebSocketResponse:
         upstream = partial(self._upstream, row)
         if row.signer == "google":
             request.query = filtered(request.query, lambda name, _: name in _OF_LITELLM)
@@ -160,7 +157,7 @@ class _Talk(Passing):
         await prepare(row, request, account, self._http)
         return await self._open(request, seconds)
 
-    async def _open(self, request: Outgoing, seconds: float) -> Socket:
+    async def _open(self, request: Outgoing, seconds: float) -> aiohttp.ClientWebSocketResponse:
         return await open_socket(
             self._http,
             request.url,
@@ -176,7 +173,7 @@ class _Talk(Passing):
             return []
         return [each for each in self._offered if not each.startswith(KEY_PROTOCOL)]
 
-    def _spoken(self, socket: Socket) -> str | None:
+    def _spoken(self, socket: aiohttp.ClientWebSocketResponse) -> str | None:
         """The subprotocol that the client is told; browsers want one that they offered."""
         offered = [_BEFORE_KEY] if _token_in(self._offered) else self._handed_on()
         return socket.protocol or next(iter(offered), None)

@@ -10,10 +10,10 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ..call import Call, Deployment, Operation, Timeouts
+from ..dataclass import dataclass
 from ..errors import GatewayError
 from ..gateway import Serving
 from ..live.deployments import with_model

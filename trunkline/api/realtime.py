@@ -10,8 +10,6 @@ from functools import partial
 from typing import Any
 from urllib.parse import parse_qsl
 
-import aiohttp
-
 from .. import json_text
 from ..access.client_secrets import ClientSecret
 from ..access.identity import Principal, credential
@@ -20,6 +18,7 @@ from ..errors import GatewayError, InvalidRequest, ProviderError
 from ..gateway import Gateway
 from ..live.snapshot import Snapshot
 from ..providers import failures
+from ..providers.client import aiohttp
 from ..providers.realtime import BETA, Session, connect, takes_sessions
 from . import errors
 from .bridge import FAILED, bridge

@@ -13,8 +13,6 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
 
-import aiohttp
-
 from .. import json_text
 from ..access.client_secrets import ClientSecret
 from ..access.identity import credential
@@ -23,6 +21,7 @@ from ..deadline import Alarms
 from ..errors import GatewayError, MethodNotAllowed, internal_error
 from ..gateway import Gateway
 from ..providers import failures
+from ..providers.client import aiohttp
 from ..providers.realtime_sessions import object_of, post
 from . import errors
 from .controls import take_controls

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from .. import json_text
 from ..access.client_secrets import ClientSecret
+from ..dataclass import dataclass
 from ..errors import InvalidRequest
 from ..providers.realtime_sessions import Body, Form, model_of, transcribed_by, with_model
 

@@ -6,10 +6,9 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator
 
-import aiohttp
-
 from ..call import Headers, Wire
 from ..errors import GatewayError, RequestTimeout
+from ..providers.client import aiohttp
 from ..providers.passthrough.send import failure, returned
 from ..providers.sse import FrameBuffer
 from . import errors

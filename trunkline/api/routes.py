@@ -11,12 +11,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from functools import cached_property
 from itertools import product
 from urllib.parse import quote, unquote
 
 from ..call import Operation
+from ..dataclass import dataclass
 from ..errors import MethodNotAllowed
 
 _NOTHING: Mapping[str, str] = {}

@@ -7,7 +7,6 @@ import os
 from collections.abc import Awaitable, Callable
 from typing import TYPE_CHECKING
 
-import aiohttp
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import Response
@@ -20,6 +19,7 @@ from ..deadline import Alarms
 from ..errors import GatewayError, InvalidRequest, MethodNotAllowed, NotFound, internal_error
 from ..gateway import Gateway
 from ..operations import OPERATIONS
+from ..providers.client import aiohttp
 from . import (
     about,
     cache,

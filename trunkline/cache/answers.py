@@ -10,11 +10,12 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from .. import json_text
 from ..call import Answer, Call, Usage
+from ..dataclass import dataclass
 from ..settings.schema import CacheParams
 from ..telemetry.metrics import Metrics
 from .entry import Entry, unpacked

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from .. import json_text
 from ..call import Usage
+from ..dataclass import dataclass
 
 VERSION = 1
 _SIZE = 4

@@ -10,11 +10,11 @@ would let few calls through at once otherwise, and is corrected in a moment.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from ..call import Call, Deployment
+from ..dataclass import dataclass
 from ..ledger.asked import Asked, asked_of
 from ..ledger.prices import Prices
 from ..routing.prompt_size import text_bytes

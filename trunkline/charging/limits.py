@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import UTC, datetime
 
 from ..access.periods import following
 from ..access.scopes import Budget, Level, Scope, budget_counter
+from ..dataclass import dataclass
 from ..state.contract import Hold, Kind
 from .estimate import Estimate
 

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from ..access.identity import Principal
 from ..access.scopes import Scope
+from ..dataclass import dataclass
 
 
 @dataclass(slots=True)

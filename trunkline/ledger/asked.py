@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 from ..call import Call
+from ..dataclass import dataclass
 
 STANDARD_TIERS = frozenset({"default", "standard"})
 """Service tiers at the plain price. "auto" is none: it leaves the tier to the provider."""

@@ -7,9 +7,9 @@ import contextlib
 import logging
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
+from ..dataclass import dataclass
 from ..state.contract import CountersUnavailable, Stream
 from ..store import spend
 from ..store.database import Database

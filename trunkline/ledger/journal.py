@@ -19,12 +19,14 @@ import logging
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import BinaryIO
 from zlib import crc32
+
+from ..dataclass import dataclass
 
 log = logging.getLogger("trunkline.ledger")
 

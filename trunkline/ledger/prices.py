@@ -12,12 +12,13 @@ A cost is in nano-dollars. It is None, never 0, where a price or a quantity isn'
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit
 
 from ..call import Call, Deployment, Usage, UsageDetails
+from ..dataclass import dataclass
 from ..settings.price_map import IMAGE_PRICES
 from .asked import STANDARD_TIERS, Asked, asked_of
 from .levels import ALIASES, BATCHES, Levels, levels_of, off_peak_levels, tiers_of

@@ -7,11 +7,12 @@ sums. The cheapest tokens cost about 10⁻⁹ dollars.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, fields
+from dataclasses import fields
 from decimal import ROUND_HALF_UP, Decimal, DecimalException
 from typing import Any
 
 from ..call import Usage, UsageDetails
+from ..dataclass import dataclass
 
 ATTO_DIGITS = 18
 ATTO_PER_NANO = 10**9

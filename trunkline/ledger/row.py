@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, dataclass, fields
+from dataclasses import MISSING, fields
 from operator import attrgetter
 from typing import Any
 
 import orjson
+
+from ..dataclass import dataclass
 
 LARGEST = 2**63 - 1
 """Of the whole numbers that the database holds."""

@@ -7,10 +7,10 @@ how much of what is found the model reads ("low", "medium", "high").
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ..call import UsageDetails
+from ..dataclass import dataclass
 from .asked import Asked
 from .rates import atto
 

@@ -8,11 +8,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from math import ceil
 from typing import Any
 
 from ..call import UsageDetails
+from ..dataclass import dataclass
 from ..settings.price_map import IMAGE_PRICES
 from .asked import Asked
 from .rates import atto

@@ -6,7 +6,9 @@ import asyncio
 import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from ..dataclass import dataclass
 
 LONGEST_WAIT_SECONDS = 300.0
 """After failures, where the usual wait is shorter."""

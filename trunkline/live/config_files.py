@@ -10,9 +10,9 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
+from ..dataclass import dataclass
 from ..errors import ConfigError
 from ..settings import includes
 from ..settings.files import Recording

@@ -9,10 +9,10 @@ Writing the pointer takes its tag as it was read: who comes second gets `Conflic
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from ..dataclass import dataclass
 from .pointer import NAME, Pointer, PointerError, Target, decode
 from .s3 import SCHEME
 from .sources import SourceError, Unfit

@@ -8,11 +8,12 @@ Where a candidate is on trial, the copy is a folder of both:
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Final, Self
 
 from .. import json_text
+from ..dataclass import dataclass
 from .depot import FOLLOWED, Depot, check_fetched, depot
 from .pointer import Canary, Pointer, Target
 from .sources import Fetched, SourceError, Unfit

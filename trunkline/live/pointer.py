@@ -14,12 +14,13 @@ writes does so on condition that nobody else has meanwhile (see `pointed.py`).
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from .. import json_text
+from ..dataclass import dataclass
 
 NAME: Final = "active.json"
 FORMAT: Final = 1

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from typing import Any, Self
+
+from ..dataclass import dataclass
 
 
 @dataclass(frozen=True, slots=True)

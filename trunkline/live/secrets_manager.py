@@ -14,11 +14,12 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from importlib import import_module
 from typing import Any, Final
 
 from .. import json_text
+from ..dataclass import dataclass
 from ..settings.managed import SecretsError
 from ..settings.schema import KeyManagement
 from .s3 import connect

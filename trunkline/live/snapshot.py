@@ -7,11 +7,12 @@ groups with a wildcard, the most specific first.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import chain
 from typing import Any
 
 from ..call import Deployment, Operation
+from ..dataclass import dataclass
 from ..settings import Settings
 from ..settings.price_map import PriceMap
 from ..settings.providers import provider_of_name

@@ -12,10 +12,10 @@ import shutil
 import stat
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
+from ..dataclass import dataclass
 from ..errors import BundleError
 
 SETTLE_SECONDS = 0.25

@@ -14,9 +14,10 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Generic, TypeVar
 
+from ..dataclass import dataclass
 from ..errors import BundleError
 from ..telemetry.metrics import Metrics
 from .clock import Clock

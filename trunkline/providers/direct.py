@@ -11,13 +11,12 @@ from collections.abc import AsyncIterator
 from functools import lru_cache
 from typing import Any
 
-import aiohttp
-
 from .. import json_text
 from ..call import Answer, Call, Deployment, Operation, Timeouts, Wire
 from ..deadline import Alarms, Deadline
 from ..errors import ProviderError
 from . import entra, failures
+from .client import aiohttp
 from .forms import FormBody
 from .sse import FrameBuffer, StreamWatcher
 from .target import Target, target_of

@@ -15,11 +15,12 @@ from __future__ import annotations
 import html
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
 
 import orjson
+
+from ..dataclass import dataclass
 
 LARGEST_BODY = 1_000_000
 """Bytes of an error's body that are read as JSON; a longer one is taken for a page of text."""

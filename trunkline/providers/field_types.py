@@ -8,7 +8,8 @@ as no field, but not as an item. What stands in no line may be anything.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from ..dataclass import dataclass
 
 KINDS: Mapping[str, tuple[type, ...]] = {
     "string": (str,),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
 
 from ..call import Answer, Call, Deployment, Timeouts
+from ..dataclass import dataclass
 from .direct import DirectLane
 from .mock_lane import is_mock
 

@@ -13,11 +13,11 @@ import os
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from importlib import import_module
 from operator import attrgetter
 from typing import Any
 
+from ..dataclass import dataclass
 from ..errors import ErrorKind
 from . import failures, litellm_logs, litellm_openai, litellm_stand_ins
 

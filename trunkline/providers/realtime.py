@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
 
-import aiohttp
 from yarl import URL
 
 from ..call import Deployment
+from ..dataclass import dataclass
 from . import entra
 from .catalog import PROVIDERS
+from .client import aiohttp
 from .mock_lane import is_mock
 from .sockets import open_socket
 from .target import location

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
-
-import aiohttp
 
 from .. import json_text
 from ..call import Answer, Deployment, Timeouts, Wire
+from ..dataclass import dataclass
 from . import failures
+from .client import aiohttp
 from .realtime import Session, base_of, headers_of
 from .secrets import secrets_of
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable, Mapping
 
-import aiohttp
 from yarl import URL
 
 from ..call import Wire
 from . import failures
+from .client import aiohttp
 
 LARGEST_MESSAGE = 16 * 1024 * 1024
 """Bytes; OpenAI takes up to 15 MiB of audio in one event."""

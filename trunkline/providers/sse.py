@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
 
 import orjson
 
 from ..call import Usage
+from ..dataclass import dataclass
 from ..errors import ProviderError
 from . import failures
 from .usage import UsageReader

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -12,6 +11,7 @@ from multidict import CIMultiDict
 from yarl import URL
 
 from ..call import Call, Deployment, Headers, Operation
+from ..dataclass import dataclass
 from ..settings import addresses
 from ..settings.addresses import authorization, one_of_both, without_user
 from . import entra

@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from ..call import Usage, UsageDetails
+from ..dataclass import dataclass
 from . import usage_details
 from .figures import first as _first
 from .figures import inner as _object

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import numpy as np
 
 from .. import json_text
+from ..dataclass import dataclass
 from ..routing.loading import Loaded
 from .margins import Margins
 from .outcomes import Refused, RolloutError

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from ..dataclass import dataclass
 from ..live.pointer import Canary, Guards
 from ..state.arms import CANDIDATE, CURRENT, Tallies, Tally
 from .outcomes import Action

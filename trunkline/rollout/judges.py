@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Final, Protocol
 
 from ..call import Deployment
 from ..configuration import Configuration, Refuses
+from ..dataclass import dataclass
 from ..errors import BundleError
 from ..live.depot import EVALUATION, Depot
 from ..live.pointer import Target

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from ..dataclass import dataclass
 
 MARGIN, COST_MARGIN = 0.01, 0.2
 

@@ -7,10 +7,11 @@ import re
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Final
 
+from ..dataclass import dataclass
 from ..live.depot import Conflict, Depot, Found, Gone, Upload
 from ..live.pointer import Canary, Guards, Pointer, Target
 from ..live.sources import Unfit

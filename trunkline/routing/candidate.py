@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ..call import Deployment
+from ..dataclass import dataclass
 from .configured import as_mapping
 from .error_classes import ALLOWED_FAILS, Counts, counts
 from .health import Vitals

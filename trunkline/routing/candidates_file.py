@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from .. import json_text
+from ..dataclass import dataclass
 from ..errors import BundleError
 from .bundles.manifest import Label
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from ..call import Call
+from ..dataclass import dataclass
 from ..errors import ErrorKind, ProviderError
 from ..settings import Settings
 from .candidate import Candidate

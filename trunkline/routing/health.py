@@ -10,10 +10,10 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
 from math import ceil
 from weakref import WeakValueDictionary
 
+from ..dataclass import dataclass
 from ..errors import ErrorKind
 
 MINUTE = 60.0

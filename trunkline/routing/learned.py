@@ -9,10 +9,11 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from ..call import Call, Decision, Deployment
+from ..dataclass import dataclass
 from ..state.arms import CANDIDATE, Arms, MemoryArms
 from ..telemetry.metrics import Metrics
 from .labels import by_label, label_of

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..call import Deployment
+from ..dataclass import dataclass
 from ..errors import BundleError
 from ..settings import Settings
 from ..settings.learned import LearnedArgs, located

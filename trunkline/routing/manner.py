@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+from ..dataclass import dataclass
 from ..settings import Settings
 from ..settings.known import PRIORITY
 from .configured import as_mapping

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import lru_cache
 from random import random
 
 from ..call import Call, Deployment, StandIn, Timeouts
+from ..dataclass import dataclass
 from ..errors import ErrorKind, GatewayError, NoDeployment, NotFound, ProviderError
 from ..settings import Settings
 from .configured import as_mapping, configured

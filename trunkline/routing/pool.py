@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from functools import partial
 
 from ..call import Call
+from ..dataclass import dataclass
 from ..errors import ErrorKind, GatewayError, NoDeployment, PermissionDenied, ProviderError
 from .candidate import Candidate
 from .capabilities import needed

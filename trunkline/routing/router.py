@@ -5,13 +5,13 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import chain
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
 from ..call import Call, Decision, Deployment, Usage
+from ..dataclass import dataclass
 from ..errors import ErrorKind, GatewayError, NoDeployment, ProviderError
 from ..settings import Settings
 from .candidate import Candidate, Facts, candidate

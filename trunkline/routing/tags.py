@@ -11,9 +11,9 @@ What would leave nobody is disregarded in groups that fail open.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Self
 
+from ..dataclass import dataclass
 from .candidate import Candidate
 
 DEFAULT = "default"

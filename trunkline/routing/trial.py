@@ -8,10 +8,11 @@ the same one, either none would be on trial or all.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from ..call import Call
+from ..dataclass import dataclass
 from ..state.arms import CANDIDATE, CURRENT
 from .query import user_of
 

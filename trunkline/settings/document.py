@@ -7,7 +7,7 @@ duplicate keys, aliases and merge keys are seen.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 import yaml
@@ -25,6 +25,7 @@ from yaml.events import (
 )
 from yaml.nodes import ScalarNode
 
+from ..dataclass import dataclass
 from ..errors import ConfigError, Place
 
 MOST_BYTES = 8 * 1024 * 1024

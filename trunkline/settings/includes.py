@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from pathlib import Path
 
+from ..dataclass import dataclass
 from ..errors import ConfigError, Place
 from .document import MOST_BYTES, Node, parse
 from .files import Disk, Files

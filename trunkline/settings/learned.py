@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import pathlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from difflib import get_close_matches
 from typing import Any
 
+from ..dataclass import dataclass
 from ..errors import Place
 from .document import Node
 from .strategies import LEARNED, canonical

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cache
 from importlib.util import find_spec
 from math import isfinite
@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import Any
 
 import orjson
+
+from ..dataclass import dataclass
 
 FILE = "model_prices_and_context_window_backup.json"
 EXAMPLE = "sample_spec"

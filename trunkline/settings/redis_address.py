@@ -14,11 +14,12 @@ don't get the password of the servers.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from pathlib import Path
 from urllib.parse import SplitResult, parse_qsl, unquote, urlsplit
 
+from ..dataclass import dataclass
 from ..errors import Place
 from .document import Node
 from .problems import Problem

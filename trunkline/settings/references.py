@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+from ..dataclass import dataclass
 from ..errors import Place
 from .document import Node, Path, written
 from .fallbacks import EVERY, without_effect

@@ -12,7 +12,7 @@
 A key without a value counts as absent. Keys that aren't named here are kept in `model_extra`.
 """
 
-from __future__ import annotations
+# Annotations aren't left for later: pydantic would compile each of them from its text.
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -7,7 +7,8 @@ own spellings ("knnrouter", "hybrid_llm") name the same strategies, with or with
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+from ..dataclass import dataclass
 
 BUILT_IN = (
     "simple-shuffle",

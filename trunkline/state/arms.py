@@ -10,8 +10,10 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from typing import Final, Protocol, Self
+
+from ..dataclass import dataclass
 
 CURRENT: Final = "current"
 CANDIDATE: Final = "candidate"

@@ -14,9 +14,10 @@ in one minute.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
+
+from ..dataclass import dataclass
 
 WINDOW = 60
 """Seconds in which requests and tokens are counted."""

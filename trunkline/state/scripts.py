@@ -5,12 +5,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import hiredis
 
+from ..dataclass import dataclass
 from .link import Link, LinkLost, refused
 
 Word = str | bytes | int | float

@@ -7,8 +7,9 @@ what is left of it when the share is taken, divided by the processes.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from ..dataclass import dataclass
 from .contract import Admitted, Hold, Kind, Missing, Outcome
 from .memory import MemoryCounters
 

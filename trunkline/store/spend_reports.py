@@ -7,13 +7,13 @@ however many calls there were. Money is in nano-dollars.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
 from sqlalchemy import ColumnElement, Select, Table, func, literal, literal_column, or_, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ..dataclass import dataclass
 from .tables import daily_spend, daily_tag_spend, spend_logs
 
 COUNTED = 100_000

@@ -9,10 +9,10 @@ running period.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ..dataclass import dataclass
 from .tables import daily_spend, daily_tag_spend
 
 

@@ -6,7 +6,6 @@ import contextlib
 import json
 import uuid
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -14,6 +13,7 @@ from sqlalchemy import Boolean, Column, ColumnElement, Table, delete, insert, se
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from ...dataclass import dataclass
 from ...errors import InvalidRequest, NotFound
 from ...store import tables
 from ...store.columns import Json

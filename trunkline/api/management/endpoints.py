@@ -7,7 +7,6 @@ function that answers.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Mapping
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from fastapi import APIRouter, Request
@@ -18,6 +17,7 @@ from ... import json_text
 from ...access.identity import Principal
 from ...access.management.grantors import by
 from ...access.registry import Registry
+from ...dataclass import dataclass
 from ...deadline import Alarms
 from ...errors import InvalidRequest
 from ...gateway import Gateway

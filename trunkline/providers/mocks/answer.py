@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 from uuid import uuid4
 
 from ... import json_text
+from ...dataclass import dataclass
 
 MOST_CHOICES = 128
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from ...call import Deployment
+from ...dataclass import dataclass
 from ...errors import NoDeployment, NotFound
 from ...settings.addresses import authorization, one_of_both, without_user
 from .. import entra

@@ -8,10 +8,10 @@ from __future__ import annotations
 import base64
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from multidict import CIMultiDict
 
+from ...dataclass import dataclass
 from ...settings.addresses import authorization, without_user
 from ...settings.schema import PassThroughEndpoint
 from .destination import append, with_defaults

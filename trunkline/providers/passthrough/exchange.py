@@ -5,15 +5,14 @@ from __future__ import annotations
 import time
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
-
-import aiohttp
 
 from ... import json_text
 from ...call import Wire
+from ...dataclass import dataclass
 from ...errors import ProviderError
 from .. import failures
+from ..client import aiohttp
 
 MOST_KEPT = 256
 EARLY = 60.0

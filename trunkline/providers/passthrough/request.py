@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from multidict import CIMultiDict
 from yarl import URL
+
+from ...dataclass import dataclass
 
 
 @dataclass(slots=True)

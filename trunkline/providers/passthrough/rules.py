@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from ... import json_text
+from ...dataclass import dataclass
 from ...errors import InvalidRequest, PermissionDenied
 from .request import Outgoing
 

@@ -7,13 +7,13 @@ import os
 from collections.abc import Iterable, Mapping
 from urllib.parse import quote
 
-import aiohttp
 from multidict import CIMultiDict
 
 from ...access.identity import CREDENTIAL_HEADERS
 from ...call import Deployment, Headers
 from ...errors import ProviderError
 from .. import entra, failures
+from ..client import aiohttp
 from . import aws, exchange, vertex
 from .accounts import Account
 from .destination import join, with_defaults

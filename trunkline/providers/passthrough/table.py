@@ -7,10 +7,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Literal
 
 from ...call import Wire
+from ...dataclass import dataclass
 from .exchange import Exchange
 from .rules import Rules
 

@@ -10,10 +10,11 @@ import hashlib
 import io
 import tarfile
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from ...dataclass import dataclass
 from ...errors import BundleError
 from .manifest import LARGEST_MANIFEST, MANIFEST, MOST_FILES, SIGNATURE, WEIGHTS, Manifest, parse
 from .weights import Weights, read
@@ -39,6 +40,9 @@ class Trust:
     size_limit: int = SIZE_LIMIT
 
 
+ANYBODY = Trust()
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Bundle:
     """A bundle whose files are what its manifest says.
@@ -59,12 +63,12 @@ class Bundle:
         return self.manifest.names
 
 
-def read_bundle(path: Path, trust: Trust = Trust()) -> Bundle:
+def read_bundle(path: Path, trust: Trust = ANYBODY) -> Bundle:
     """The bundle at a path: a folder, or a `.tar` file. Raises BundleError."""
     return _bundle(str(path), files_of(path, trust), trust)
 
 
-def files_of(path: Path, trust: Trust = Trust()) -> dict[str, bytes]:
+def files_of(path: Path, trust: Trust = ANYBODY) -> dict[str, bytes]:
     """The files of a bundle, unchecked but for their sizes. Raises BundleError."""
     try:
         return _folder(path, trust) if path.is_dir() else _archive(path, trust)
@@ -74,7 +78,7 @@ def files_of(path: Path, trust: Trust = Trust()) -> dict[str, bytes]:
         raise BundleError(f"{path}: {error}") from None
 
 
-def parse_bundle(name: str, data: bytes, trust: Trust = Trust()) -> Bundle:
+def parse_bundle(name: str, data: bytes, trust: Trust = ANYBODY) -> Bundle:
     """The bundle that the bytes of a `.tar` are. name: what errors call it. Raises BundleError."""
     try:
         _check_size(len(data), trust)

@@ -7,9 +7,9 @@ the actions of a POMDP over it. Both are a table here, since so many checks have
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
+from ...dataclass import dataclass
 from ...errors import BundleError
 
 SAMPLES = 4

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+
+from ...dataclass import dataclass
 
 LONGEST = 100_000
 """Characters of an answer that are looked at."""

@@ -7,10 +7,11 @@ import logging
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from ...call import Answer, Call, Decision, Deployment, Operation, Part, Usage
+from ...dataclass import dataclass
 from ...errors import GatewayError
 from ...providers.usage_sums import added_to_answer, added_to_frames, total
 from ...settings.wildcards import WILDCARD

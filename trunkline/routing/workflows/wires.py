@@ -6,10 +6,10 @@ Whatever a provider or a client sends, nothing here raises: what isn't there say
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from ... import json_text
+from ...dataclass import dataclass
 from ...providers.sse import data_of, split
 
 Body = dict[str, Any]
