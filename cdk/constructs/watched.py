@@ -241,9 +241,21 @@ def spend(alarms: Alarms, settings: Settings) -> None:
     if not settings.plan_per_day:
         return
     an_hour = settings.plan_per_day / 24
+    # Tasks tell at once, and maintenance what functions spent, too, if the ledger keeps rows.
+    told = {
+        "tasks": counted("litellm_spend_metric_total").with_(period=HOUR),
+        "ledger": counted("Maintenance_spend_count", "Maximum", service="maintenance").with_(
+            period=HOUR
+        ),
+    }
     alarms.watch(
         "SpendRate",
-        counted("litellm_spend_metric_total").with_(period=HOUR),
+        cloudwatch.MathExpression(
+            expression="MAX([FILL(tasks, 0), FILL(ledger, 0)])",
+            using_metrics=told,
+            period=HOUR,
+            label="dollars",
+        ),
         2 * an_hour,
         times=2,
         wrong=f"For two hours, calls cost over twice what is planned (${an_hour:.2f} an hour).",

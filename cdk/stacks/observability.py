@@ -45,7 +45,7 @@ class ObservabilityStack(TrunklineStack):
         if gateway.balancer is not None:
             watched.balancer(alarms, gateway.balancer, settings)
             watched.reloads(alarms)
-            watched.spend(alarms, settings)
+        watched.spend(alarms, settings)
         watched.database(alarms, stores)
         watched.cache(alarms, stores)
         rollout, maintenance = operations.rollout, operations.maintenance.function

@@ -13,20 +13,23 @@ from trunkline.settings import Settings
 from trunkline.telemetry.metrics import Metrics
 
 from .expiry import expire
+from .spending import spent
 
-Work = Callable[[], Awaitable[int | None]]
+Work = Callable[[], Awaitable[float | None]]
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What became of one. count: of what it did, where it counts. error: empty where it was done.
+    """What became of one. count: of what it did, where it counts; dollars of `spend`.
+
+    error: empty where it was done.
 
     seconds: that it took.
     """
 
     name: str
     seconds: float
-    count: int | None = None
+    count: float | None = None
     error: str = ""
 
 
@@ -50,12 +53,17 @@ async def run(settings: Settings, expired_key_days: int, left: Callable[[], floa
             await ledger.replay()
             return ledger.written - before
 
+        async def spend() -> float:
+            return await spent(books.registry, datetime.now(UTC))
+
         works: dict[str, Work] = {
             "budgets": _uncounted(upkeep.reset),
             "ledger": replay,
             "partitions": _uncounted(upkeep.tables),
             "keys": expiry,
         }
+        if not settings.general_settings.disable_spend_logs:
+            works["spend"] = spend
         return [schema, *[await _step(name, work, left) for name, work in works.items()]]
     finally:
         await books.close()
