@@ -54,7 +54,7 @@ run: $(SERVE) ## Serve CONFIG (examples/quickstart/config.yaml) on HOST:PORT (12
 
 test: $(DEV) $(MLOPS) $(NODE) ## Run the whole test suite
 	@tools/apt-install redis-server nginx-light $(if $(shell command -v initdb),,postgresql)
-	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile $(PYTEST)
+	@$(BIN)/python -m pytest --numprocesses auto --dist loadfile --no-loadscope-reorder $(PYTEST)
 
 check: $(DEV) $(SCHEMAS) ## Check format, lint, types, import layers, schemas and portability
 	@$(BIN)/ruff format --check .

@@ -15,6 +15,11 @@ from .support.providers import Providers
 pytest_plugins = ["pytester", "tests.support.mlops"]
 
 RUNNING: pytest.StashKey[list[Gateways]] = pytest.StashKey()
+LONG = """
+    test_schemathesis test_library_parity test_encoder_heads test_scores_training test_mlops_train
+    test_management_clients test_canaries test_mlops_example test_config_reload test_rollout
+""".split()
+"""Files that take longest: they come first, or one process ends the suite alone with them."""
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -23,6 +28,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     refuse_unknown_criteria(items)
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
 
 
 @pytest.hookimpl(wrapper=True)
