@@ -58,7 +58,8 @@ class Settings:
         for on demand only. training_instance: of SageMaker. training_least: new records without
         which it isn't worth while.
     alarm_email: who is told. plan_per_day: US dollars that a day's calls may cost, 0 for no plan.
-    log_days: how long logs are kept.
+    log_days: how long logs are kept. traces_share: of calls that are traced where API Gateway
+        hasn't decided that.
     """
 
     profile: Literal["dev", "prod"] = "dev"
@@ -116,6 +117,7 @@ class Settings:
     alarm_email: str = ""
     plan_per_day: float = 0.0
     log_days: int = 7
+    traces_share: float = 0.05
 
     @property
     def prod(self) -> bool:
@@ -306,8 +308,11 @@ def _hour(settings: Settings) -> str | None:
     return None if -1 <= settings.training_hour <= 23 else "training_hour: -1, or 0 to 23"
 
 
-def _canary(settings: Settings) -> str | None:
-    return None if 0 <= settings.canary_share <= 1 else "canary_share: from 0 to 1"
+def _shares(settings: Settings) -> str | None:
+    for name in ("canary_share", "traces_share"):
+        if not 0 <= getattr(settings, name) <= 1:
+            return f"{name}: from 0 to 1"
+    return None
 
 
 def _rates(settings: Settings) -> str | None:
@@ -326,5 +331,5 @@ def _unreachable(settings: Settings) -> str | None:
 
 _CHECKS: tuple[Callable[[Settings], str | None], ...] = (
     _name, _zones, _task, _tasks, _drain, _idle, _domain, _certificates, _zone, _database, _backups,
-    _logs, _hour, _canary, _rates, _unreachable,
+    _logs, _hour, _shares, _rates, _unreachable,
 )  # fmt: skip

@@ -18,6 +18,8 @@ from pathlib import Path
 
 FOLDERS = (
     "bin",  # commands of dependencies; the gateway's own is beside the packages
+    # What exporters of telemetry by gRPC read errors with.
+    *(f"google/{name}" for name in "api cloud gapic logging longrunning rpc type".split()),
     "litellm/proxy/_experimental/out",  # the pages of LiteLLM's console
     "litellm/proxy/swagger",
     "numpy/_core/include",
@@ -29,6 +31,7 @@ FOLDERS = (
 PATTERNS = (
     "hf_xet-*.dist-info",
     "litellm/proxy/_lazy_openapi_snapshot.json",
+    "numpy/_core/_simd.*",  # for numpy's own tests
     "numpy/**/*.a",
     "**/*.pyi",
     "**/*.pyx",
@@ -53,7 +56,8 @@ SERVICES = frozenset(
 which AWS's library comes by credentials. Others, `client("ec2")`, raise UnknownServiceError."""
 
 UNCOMPILED = re.compile(
-    r"/litellm/(proxy/\w+|integrations|_v2|tracing)/|/sqlalchemy/dialects/m|/(huggingface_hub|tests?)/"
+    r"/litellm/(proxy/\w+|integrations|_v2|tracing)/|/sqlalchemy/dialects/m"
+    r"|/opentelemetry/semconv/|/(azure|huggingface_hub|msal|tests?)/"
 )
 """Modules that a gateway seldom loads, or never; they are compiled each time that they are."""
 

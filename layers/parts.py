@@ -34,6 +34,10 @@ NOT_NEEDED: Final = {
     "**/*.dist-info/RECORD": "names what isn't there any more",
     "**/*.dist-info/sboms": "what wheels were built of",
     "aws_lambda_powertools/event_handler/openapi/swagger_ui": "pages of a router that isn't used",
+    **{
+        f"google/{name}": "what exporters of telemetry by gRPC read errors with"
+        for name in "api cloud gapic logging longrunning rpc type".split()
+    },
     "litellm/proxy/_experimental/out": "the pages of LiteLLM's proxy, which isn't run",
     "litellm/proxy/_lazy_openapi_snapshot.json": "its description of itself",
     "litellm/proxy/swagger": "its pages of that",

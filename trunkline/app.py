@@ -34,7 +34,9 @@ from .serving import Lasting, needs_litellm
 from .settings import Settings
 from .settings.schema import LitellmSettings
 from .settings.strategies import BUILT_IN, LEARNED
+from .telemetry import traces
 from .telemetry.metrics import Metrics, Switched
+from .telemetry.traces import Traces
 from .underway import Underway
 
 if TYPE_CHECKING:
@@ -81,6 +83,7 @@ class Application:
         self._following: Following | None = None
         self._maker: Maker | None = None
         self._session: aiohttp.ClientSession | None = None
+        self._traces: Traces | None = None
         self._underway = Underway()
         self._litellm = LitellmLane(settings.litellm_settings.model_dump(exclude_none=True))
 
@@ -121,12 +124,19 @@ class Application:
             await self._following.catch_up(stood_still=still > STILL_SECONDS)
 
     async def settle(self) -> None:
-        """Returns when the database has every row of the calls so far. Raises StoreUnavailable."""
+        """Returns when the database has every row of the calls so far, and traces are sent.
+
+        Raises StoreUnavailable.
+        """
         routing = self._following.current.lasting.routing if self._following else None
-        if routing is not None:
-            await routing.flush()
-        if self._books is not None and self._books.ledger.waiting:
-            await self._books.ledger.flush()
+        try:
+            if routing is not None:
+                await routing.flush()
+            if self._books is not None and self._books.ledger.waiting:
+                await self._books.ledger.flush()
+        finally:
+            if self._traces is not None:
+                await self._traces.flush()
 
     async def _lifespan(self, receive: Receive, send: Send) -> None:
         await receive()
@@ -146,6 +156,8 @@ class Application:
     async def _start(self) -> Surface:
         session = partial(_session, self._first)
         self._session = session() if self._warms else late(session)
+        if traces.wanted(self._first.litellm_settings, os.environ):
+            self._traces = traces.Traces(os.environ)
         alarms = Alarms(asyncio.get_running_loop())
         metrics = Switched(self._first.litellm_settings)
         books, health = await self._account(metrics), Health()
@@ -173,6 +185,7 @@ class Application:
             alarms,
             self._following.watches,
             reload=self._following.stored_now,
+            traces=self._traces,
         )
         self._following.start(gateway)
         _settle_memory()
@@ -210,6 +223,8 @@ class Application:
         if self._session is not None:
             await self._session.close()
         await self._litellm.close()
+        if self._traces is not None:
+            await self._traces.close()
         log.info("stopped")
 
 

@@ -357,6 +357,7 @@ class Call:
     payer: whom it is charged to (see `charging/charges.py`); None where nobody is.
     charge: what it holds of limits, until it is settled; None where it holds nothing.
     limits: headers that tell what is left of its caller's rate limits.
+    trace: the trace that it belongs to; empty where none is made.
     decision: what a learned strategy made of the call; None as long as none was asked.
     part: what it is to a client's call; None where it is one.
     inner: the calls that a workflow made to answer it, in their order.
@@ -391,6 +392,7 @@ class Call:
     payer: Any = None
     charge: Any = None
     limits: Headers = field(default_factory=list)
+    trace: str = ""
     decision: Decision | None = None
     part: Part | None = None
     inner: list[Call] = field(default_factory=list)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from aws_cdk import Acknowledgment, Duration, Validations
+from aws_cdk import Acknowledgment, Duration, Stack, Validations
 from aws_cdk import aws_applicationautoscaling as scaling
 from aws_cdk import aws_cloudwatch as cloudwatch
 from aws_cdk import aws_ec2 as ec2
@@ -94,6 +94,10 @@ class Service(Construct):
                 "TRUNKLINE_DATA_DIRECTORY": DATA,
                 "TRUNKLINE_WORKERS": str(max(1, settings.cpu // 1024)),
                 "OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:4318",
+                "OTEL_SERVICE_NAME": Stack.of(self).stack_name,
+                # As API Gateway decided; where it decided nothing, a share.
+                "OTEL_TRACES_SAMPLER": "parentbased_traceidratio",
+                "OTEL_TRACES_SAMPLER_ARG": str(settings.traces_share),
             },
             health_check=ecs.HealthCheck(
                 command=["CMD", "trunkline-health"],

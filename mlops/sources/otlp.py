@@ -21,6 +21,8 @@ INPUT_MESSAGES = "gen_ai.input.messages"
 EVALUATION = "gen_ai.evaluation.result"
 SCORE = "gen_ai.evaluation.score.value"
 FEEDBACK = "feedback"
+PARTS = {"trunkline.attempt", "trunkline.inner"}
+"""What the gateway's spans have that are parts of a call only."""
 USER = "user.id"
 ERROR_TYPE = "error.type"
 FAILED = 2
@@ -43,7 +45,7 @@ def _span(span: Mapping[str, Any]) -> Iterator[Seen]:
     told = _attributes(span)
     # Spans of other programs have no call id: the span is the call.
     call_id = _text(told.get(CALL_ID)) or f"{span.get('traceId')}/{span.get('spanId')}"
-    if not {CALL_ID, REQUEST_MODEL, RESPONSE_MODEL} & told.keys():
+    if PARTS & told.keys() or not {CALL_ID, REQUEST_MODEL, RESPONSE_MODEL} & told.keys():
         return
     code = span.get("status", {}).get("code")
     failed = ERROR_TYPE in told or code in {FAILED, "STATUS_CODE_ERROR"}

@@ -54,6 +54,7 @@ def test_a_profile_is_changed_value_by_value() -> None:
         ({"log_days": "8"}, "log_days: one of"),
         ({"training_hour": "24"}, "training_hour: -1, or 0 to 23"),
         ({"canary_share": "1.5"}, "canary_share: from 0 to 1"),
+        ({"traces_share": "-1"}, "traces_share: from 0 to 1"),
         ({"nat": "none"}, "nat: without NAT, the subnets need `endpoints=true`"),
         ({"name": "1"}, "name: takes a letter"),
         ({"rate": "0"}, "rate and burst: at least 1"),

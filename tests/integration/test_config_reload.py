@@ -354,7 +354,10 @@ def test_what_a_running_process_cannot_change_waits_for_the_next_start(
         database_url="postgresql://nobody@localhost/nowhere",
         **by_environment,
     )
-    settings = {"router_settings": {"redis_url": "redis://localhost:1"}}
+    settings = {
+        "router_settings": {"redis_url": "redis://localhost:1"},
+        "litellm_settings": {"callbacks": ["otel"]},
+    }
     put(path, other | settings)
     until(lambda: said(ask(server, "one", key=made)) == "second")
     pending = watched(server, key="sk-master-key-2")["pending_restart"]
@@ -362,6 +365,7 @@ def test_what_a_running_process_cannot_change_waits_for_the_next_start(
         "general_settings.data_directory",
         "general_settings.database_url",
         "general_settings.salt_key",
+        "litellm_settings.callbacks: otel",
         "router_settings.redis_url",
     ]
     assert "what takes effect at the next start: general_settings.database_url" in server.log()

@@ -12,6 +12,7 @@ from ..call import Answer, Call, Headers, Operation, Upload, call_ids
 from ..deadline import Alarms
 from ..errors import GatewayError, internal_error, let_go
 from ..gateway import Gateway
+from ..telemetry.traces import CLIENT_GONE, Traces, kind
 from . import errors
 from .headers import AnswerHeaders
 from .http import (
@@ -37,8 +38,10 @@ log = logging.getLogger("trunkline.api")
 class Inference:
     """Reads a call, asks the gateway, writes the answer."""
 
-    def __init__(self, gateway: Gateway, alarms: Alarms) -> None:
+    def __init__(self, gateway: Gateway, alarms: Alarms, traces: Traces | None = None) -> None:
+        """traces: where calls are told of; None where nobody asked for it."""
         self._gateway = gateway
+        self._traces = traces
         self._alarms = alarms
         self._headers = AnswerHeaders()
         self._call_ids = call_ids()
@@ -55,6 +58,8 @@ class Inference:
         call_id = next(self._call_ids)
         call: Call | None = None
         uploads: tuple[Upload, ...] = ()
+        headers: Mapping[str, str] = {}
+        status, failure = CLIENT_GONE, ""
         try:
             headers = header_map(scope)
             caller = await self._gateway.authenticate(credential(headers), scope["path"])
@@ -69,27 +74,34 @@ class Inference:
                 call_id, started, operation, path, scope["query_string"], headers, body, form
             )
             charge_to(call, caller, scope)
+            if self._traces is not None:
+                call.trace = self._traces.trace_of(call_id, headers)
             answers = self._gateway.serving.answers
             if answers is not None:
                 call.caller = tenant(caller, answers.scope)
-            await self._answer(call, receive, send)
+            status = await self._answer(call, receive, send)
         except ClientGone:
             log.info("client closed the connection", extra={"call_id": call_id})
         except AnswerCut as cut:
+            status, failure = 200, kind(cut.error)
             log.warning("answer cut", extra={"call_id": call_id, **errors.told(cut.error)})
         except GatewayError as error:
-            await self._refuse(error, operation, call_id, call, send)
+            failure = kind(error)
+            status = await self._refuse(error, operation, call_id, call, send)
             let_go(error)
-        except Exception:
+        except Exception as error:
+            failure = kind(error)
             log.exception("call failed", extra={"call_id": call_id, "operation": operation.name})
-            await self._refuse(internal_error(call_id), operation, call_id, call, send)
+            status = await self._refuse(internal_error(call_id), operation, call_id, call, send)
         finally:
+            if self._traces is not None:
+                self._traces.ended(operation, call_id, started, headers, status, call, failure)
             for upload in uploads:
                 upload.file.close()
             if call is not None:
                 call.let_go()
 
-    async def _answer(self, call: Call, receive: Receive, send: Send) -> None:
+    async def _answer(self, call: Call, receive: Receive, send: Send) -> int:
         async with CancelledWhenGone(receive, self._alarms):
             answer = await self._gateway.answer(call)
             try:
@@ -98,6 +110,7 @@ class Inference:
                 close = getattr(answer.chunks, "aclose", None)
                 if close is not None:
                     await close()
+            return answer.status
 
     async def _send(self, call: Call, answer: Answer, send: Send) -> None:
         serving = self._gateway.serving
@@ -118,10 +131,11 @@ class Inference:
 
     async def _refuse(
         self, error: GatewayError, operation: Operation, call_id: str, call: Call | None, send: Send
-    ) -> None:
+    ) -> int:
         status, headers, body = errors.render(error, operation.wire)
         encoded = encode(headers) + self._headers.of_error(call_id, call)
         await send_answer(send, status, encoded, body)
+        return status
 
 
 def _limited(headers: Headers, limits: Headers) -> Headers:

@@ -50,6 +50,7 @@ from .routes import RouteTable
 from .sockets import refuse
 
 if TYPE_CHECKING:
+    from ..telemetry.traces import Traces
     from .hot_reload import Watches
 
 log = logging.getLogger("trunkline.api")
@@ -66,10 +67,13 @@ class Surface:
         watches: Watches,
         *,
         reload: Callable[[], Awaitable[None]],
+        traces: Traces | None = None,
     ) -> None:
-        """watches: what is watched now. reload: brings stored models into force."""
+        """watches: what is watched now. reload: brings stored models into force. traces: where
+        calls are told of; None where nobody asked for it.
+        """
         self._routes = RouteTable(OPERATIONS)
-        self._inference = Inference(gateway, alarms)
+        self._inference = Inference(gateway, alarms, traces)
         self._ways = Ways(gateway)
         self._passthroughs = PassThroughs(gateway, session, alarms)
         self._sockets = PassThroughSockets(gateway, session)

@@ -58,7 +58,7 @@ def row_of(
         error=error,
         strategy=decision.strategy if decision else "",
         bundle=decision.bundle if decision else "",
-        trace_id="",
+        trace_id=call.trace,
         requester_ip=payer.address,
         shared=shared,
     )

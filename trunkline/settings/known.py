@@ -81,7 +81,7 @@ LATER: Mapping[str, frozenset[str]] = {
 PRIORITY = "priority"
 """The strategy of a routing group that asks its models one after another."""
 
-CALLBACKS = frozenset({"prometheus"})
+CALLBACKS = frozenset({"otel", "prometheus"})
 """Callbacks that are supported."""
 
 UNENFORCED: Mapping[str, frozenset[str]] = {

@@ -53,6 +53,8 @@ def lasting(first: Settings, new: Settings) -> tuple[Settings, tuple[str, ...]]:
             update[section] = _with(now, {key: getattr(was, key) for key in changed})
     if _salt(first) != _salt(new) and first.general_settings.charges:
         names.append(SALT)
+    if first.litellm_settings.calls_back("otel") != new.litellm_settings.calls_back("otel"):
+        names.append("litellm_settings.callbacks: otel")
     if not first.general_settings.charges and new.general_settings.charges:
         # There is nothing to charge calls to, until the next start.
         names.append("general_settings.accounts")

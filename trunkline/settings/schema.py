@@ -543,6 +543,10 @@ class LitellmSettings(Section):
     reasoning_auto_summary: Flag | None = None
     enable_azure_ad_token_refresh: Flag = False
 
+    def calls_back(self, name: str) -> bool:
+        """Whether a callback is among those that are asked for."""
+        return name in {*self.callbacks, *self.success_callback, *self.failure_callback}
+
 
 class PassThroughEndpoint(Section):
     """A path that is handed on to another server as it comes."""

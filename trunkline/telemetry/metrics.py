@@ -298,11 +298,7 @@ def share() -> tempfile.TemporaryDirectory[str] | None:
 
 def wanted(settings: LitellmSettings) -> bool:
     """Whether Prometheus is among the callbacks."""
-    return "prometheus" in {
-        *settings.callbacks,
-        *settings.success_callback,
-        *settings.failure_callback,
-    }
+    return settings.calls_back("prometheus")
 
 
 def _model(deployment: Deployment) -> tuple[str, ...]:

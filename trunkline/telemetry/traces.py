@@ -1,0 +1,288 @@
+"""Traces of calls, by OpenTelemetry's protocol (OTLP over HTTP): to X-Ray, by the side-car of the
+task, or to whatever takes them.
+
+    POST /v1/chat/completions      what the client asked for, and what became of it
+    ├── chat gpt-4o                an attempt, which failed
+    ├── chat gpt-4o-mini           another one
+    └── verify                     a call that a workflow made
+        └── chat gpt-4o            its attempt
+
+They are made when a call has ended, so that it waits for none of it, and sent by a thread in the
+background, which gives them up rather than keep many. Where a request names no trace, its trace has
+the id of the call. Names are those of the semantic conventions for HTTP and generative AI, and our
+own; no prompt, no answer and no key is among them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import Mapping
+from importlib import import_module
+from typing import Any
+
+from .. import __version__
+from ..call import Attempt, Call, Operation
+from ..errors import ProviderError
+from ..settings.schema import LitellmSettings
+
+log = logging.getLogger("trunkline.telemetry")
+
+CALLBACK = "otel"
+ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_ENDPOINT")
+"""Each of them turns traces on. The last is LiteLLM's."""
+FLUSH_SECONDS = 2.0
+CLIENT_GONE = 499
+
+_OPERATIONS = {
+    "chat": "chat",
+    "responses": "chat",
+    "messages": "chat",
+    "completions": "text_completion",
+    "embeddings": "embeddings",
+}
+"""What the conventions call operations. Others have no name there but ours."""
+_PROVIDERS = {
+    "azure": "azure.ai.openai",
+    "bedrock": "aws.bedrock",
+    "gemini": "gcp.gemini",
+    "mistral": "mistral_ai",
+    "vertex_ai": "gcp.vertex_ai",
+    "xai": "x_ai",
+}
+"""What they call providers whom LiteLLM calls otherwise."""
+
+
+def wanted(settings: LitellmSettings, environ: Mapping[str, str]) -> bool:
+    """Whether traces are sent: where the environment says where to, or the callbacks name them."""
+    off = environ.get("OTEL_SDK_DISABLED", "").lower() == "true"
+    off = off or environ.get("OTEL_TRACES_EXPORTER") == "none"
+    named = settings.calls_back(CALLBACK) or any(map(environ.get, ENDPOINTS))
+    return named and not off
+
+
+class Traces:
+    """Sends spans, for one process; made after the fork. Configured by OpenTelemetry's variables:
+    `OTEL_EXPORTER_OTLP_…`, `OTEL_SERVICE_NAME`, `OTEL_RESOURCE_ATTRIBUTES`, `OTEL_TRACES_SAMPLER`,
+    `OTEL_BSP_…`.
+    """
+
+    def __init__(self, environ: Mapping[str, str]) -> None:
+        sdk = import_module("opentelemetry.sdk.trace")
+        resources = import_module("opentelemetry.sdk.resources")
+        exporter = import_module("opentelemetry.exporter.otlp.proto.http.trace_exporter")
+        batches = import_module("opentelemetry.sdk.trace.export")
+        generators = import_module("opentelemetry.sdk.trace.id_generator")
+
+        class Ids(generators.RandomIdGenerator):  # type: ignore[misc, name-defined]
+            """trace: of the next span that belongs to none."""
+
+            trace = 0
+
+            def generate_trace_id(self) -> int:
+                return self.trace
+
+        own = {"service.name": "trunkline", "service.version": __version__}
+        for name in _named(environ) & own.keys():
+            del own[name]
+        self._ids = Ids()
+        self._provider = sdk.TracerProvider(
+            resource=resources.Resource.create(own), id_generator=self._ids, shutdown_on_exit=False
+        )
+        endpoint = None
+        if not any(map(environ.get, ENDPOINTS[:2])) and environ.get("OTEL_ENDPOINT"):
+            endpoint = environ["OTEL_ENDPOINT"].rstrip("/").removesuffix("/v1/traces")
+            endpoint += "/v1/traces"
+        self._provider.add_span_processor(
+            batches.BatchSpanProcessor(exporter.OTLPSpanExporter(endpoint=endpoint))
+        )
+        self._tracer = self._provider.get_tracer("trunkline", __version__)
+        api = self._api = import_module("opentelemetry.trace")
+        self._kinds, self._failed = api.SpanKind, api.Status(api.StatusCode.ERROR)
+        # The one that is written last counts, where a request has both.
+        self._formats = (
+            import_module("opentelemetry.propagators.aws").AwsXRayPropagator(),
+            import_module(
+                "opentelemetry.trace.propagation.tracecontext"
+            ).TraceContextTextMapPropagator(),
+        )
+
+    def trace_of(self, call_id: str, headers: Mapping[str, str]) -> str:
+        """The trace that a call will belong to: 32 hexadecimal digits."""
+        known = self._api.get_current_span(self._parent(headers)).get_span_context()
+        return format(known.trace_id, "032x") if known.is_valid else call_id
+
+    def ended(
+        self,
+        operation: Operation,
+        call_id: str,
+        started: float,
+        headers: Mapping[str, str],
+        status: int,
+        call: Call | None,
+        failure: str,
+    ) -> None:
+        """Makes the spans of a call that has just ended. Raises nothing.
+
+        started: of the monotonic clock. status: what the client was answered. call: None where the
+        request was refused before it was one. failure: its kind; empty where it didn't fail.
+        """
+        try:
+            self._ended(operation, call_id, started, headers, status, call, failure)
+        except Exception:
+            log.exception("a trace could not be made", extra={"call_id": call_id})
+
+    async def flush(self) -> None:
+        """Returns when what was told has been sent, or given up."""
+        milliseconds = int(FLUSH_SECONDS * 1000)
+        await asyncio.to_thread(self._provider.force_flush, milliseconds)
+
+    async def close(self) -> None:
+        await self.flush()
+        await asyncio.to_thread(self._provider.shutdown)
+
+    def _ended(
+        self,
+        operation: Operation,
+        call_id: str,
+        started: float,
+        headers: Mapping[str, str],
+        status: int,
+        call: Call | None,
+        failure: str,
+    ) -> None:
+        now = time.monotonic()
+        clock = _Clock(time.time_ns(), now)
+        self._ids.trace = int(call_id, 16)
+        told: dict[str, Any] = {
+            "http.request.method": operation.method,
+            "http.route": operation.paths[0],
+            "http.response.status_code": status,
+            "trunkline.call_id": call_id,
+            "gen_ai.operation.name": _name(operation),
+        }
+        if call is not None:
+            told |= _of_call(call)
+            last = call.attempts[-1].error if call.attempts else None
+            failure = failure or (kind(last) if last is not None else "")  # a stream that broke
+        if failure:
+            told["error.type"] = failure
+        root = self._tracer.start_span(
+            f"{operation.method} {operation.paths[0]}",
+            context=self._parent(headers),
+            kind=self._kinds.SERVER,
+            attributes=told,
+            start_time=clock.at(started),
+        )
+        if call is not None and root.is_recording():
+            self._inside(root, call, clock)
+        if failure and not 400 <= status < 500:  # what a client did wrong is no failure of ours
+            root.set_status(self._failed)
+        root.end(clock.at(now))
+
+    def _inside(self, parent: Any, call: Call, clock: _Clock) -> None:
+        """Spans of the attempts of a call, and of the calls that a workflow made for it."""
+        context = self._api.set_span_in_context(parent)
+        for number, attempt in enumerate(call.attempts):
+            self._attempt(context, call.operation, attempt, number, clock)
+        for inner in call.inner:
+            ended = [each.ended for each in inner.attempts if each.ended is not None]
+            span = self._tracer.start_span(
+                inner.part.step if inner.part else inner.operation.name,
+                context=context,
+                kind=self._kinds.INTERNAL,
+                attributes={**_of_call(inner), "trunkline.inner": True},
+                start_time=clock.at(inner.started),
+            )
+            self._inside(span, inner, clock)
+            span.end(clock.at(max(ended, default=inner.started)))
+
+    def _attempt(
+        self, context: Any, operation: Operation, attempt: Attempt, number: int, clock: _Clock
+    ) -> None:
+        deployment, error = attempt.deployment, attempt.error
+        told = {
+            "gen_ai.operation.name": _name(operation),
+            "gen_ai.request.model": deployment.model,
+            "gen_ai.provider.name": _PROVIDERS.get(deployment.provider, deployment.provider),
+            "trunkline.attempt": number,
+            "trunkline.deployment": deployment.id,
+            "trunkline.lane": attempt.lane,
+        }
+        if error is not None:
+            told |= {"error.type": error.kind.value, "http.response.status_code": error.status}
+        span = self._tracer.start_span(
+            f"{_name(operation)} {deployment.model}",
+            context=context,
+            kind=self._kinds.CLIENT,
+            attributes=told,
+            start_time=clock.at(attempt.started),
+        )
+        if attempt.answered is not None and attempt.answered != attempt.ended:
+            span.add_event("trunkline.first_chunk", timestamp=clock.at(attempt.answered))
+        if error is not None:
+            span.set_status(self._failed)
+        span.end(clock.at(attempt.ended if attempt.ended is not None else clock.now))
+
+    def _parent(self, headers: Mapping[str, str]) -> Any:
+        """What a request says that it is a part of."""
+        context = self._api.set_span_in_context(self._api.INVALID_SPAN)
+        if "traceparent" in headers or "x-amzn-trace-id" in headers:
+            carrier = {_SPELT.get(name, name): headers[name] for name in _SENT if name in headers}
+            for each in self._formats:
+                context = each.extract(carrier, context)
+        return context
+
+
+_SENT = ("traceparent", "tracestate", "x-amzn-trace-id")
+_SPELT = {"x-amzn-trace-id": "X-Amzn-Trace-Id"}
+
+
+class _Clock:
+    """Nanoseconds since 1970 for seconds of the monotonic clock, which read `now` at `wall`."""
+
+    def __init__(self, wall: int, now: float) -> None:
+        self.now = now
+        self._wall = wall
+
+    def at(self, seconds: float) -> int:
+        return self._wall - int((self.now - seconds) * 1e9)
+
+
+def _of_call(call: Call) -> dict[str, Any]:
+    usage, decision = call.usage, call.decision
+    used = call.attempts[-1].deployment if call.attempts else None
+    payer = call.payer
+    told = {
+        "gen_ai.request.model": call.group,
+        "gen_ai.response.model": used and used.model,
+        "gen_ai.provider.name": used and _PROVIDERS.get(used.provider, used.provider),
+        "gen_ai.usage.input_tokens": usage.input_tokens,
+        "gen_ai.usage.output_tokens": usage.output_tokens,
+        "user.id": payer.caller.user_id if payer is not None else "",
+        "trunkline.label": used and used.group,
+        "trunkline.deployment": used and used.id,
+        "trunkline.cache": call.cached,
+        "trunkline.fallbacks": call.fallbacks,
+        "trunkline.stream": call.stream,
+        "trunkline.strategy": decision and decision.strategy,
+        "trunkline.bundle": decision and decision.bundle,
+    }
+    return {key: value for key, value in told.items() if value not in (None, "")}
+
+
+def _name(operation: Operation) -> str:
+    return _OPERATIONS.get(operation.name, operation.name)
+
+
+def kind(error: BaseException) -> str:
+    """What spans call an error."""
+    return error.kind.value if isinstance(error, ProviderError) else type(error).__name__
+
+
+def _named(environ: Mapping[str, str]) -> set[str]:
+    """The resource's attributes that the environment gives."""
+    pairs = environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(",")
+    named = {pair.partition("=")[0].strip() for pair in pairs}
+    return named | {"service.name"} if environ.get("OTEL_SERVICE_NAME") else named
