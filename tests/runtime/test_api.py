@@ -16,6 +16,7 @@ from layers.building import LIMIT
 from layers.building import size as size_of
 from layers.parts import FUNCTIONS
 from tests.fakes import FakeCohere, FakeOpenAI
+from tests.fakes.collector import FakeCollector
 from tests.support import asking
 from tests.support.gateway import environment
 from tests.support.lambda_events import CALLER, Event, Transport, balancer, http, rest
@@ -115,6 +116,18 @@ def test_short_calls_are_answered_and_their_rows_are_in_the_database_with_the_an
         "c6af9ac6-7b61-11e6-9a41-93e8deadbeef"
     }
     assert all(event["lambda_request_id"] for event in answered)
+
+
+def test_traces_are_sent_before_the_answer_is_given(
+    fakes: Providers, config: dict[str, Any], tmp_path: Path
+) -> None:
+    collector = fakes(FakeCollector)
+    env = write(tmp_path, config) | {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
+    with function("api", tmp_path, env) as made:
+        for number in (1, 2):
+            asking.embeddings(client(made), "openai")
+            assert len(collector.spans) == 2 * number
+        assert "POST /v1/embeddings" in {span["name"] for span in collector.spans}
 
 
 def test_files_and_whatever_is_no_text_come_through_whole(api: Function) -> None:
