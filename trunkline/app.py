@@ -156,8 +156,7 @@ class Application:
     async def _start(self) -> Surface:
         session = partial(_session, self._first)
         self._session = session() if self._warms else late(session)
-        if traces.wanted(self._first.litellm_settings, os.environ):
-            self._traces = traces.Traces(os.environ)
+        self._traces = traces.begun(self._first.litellm_settings, os.environ)
         alarms = Alarms(asyncio.get_running_loop())
         metrics = Switched(self._first.litellm_settings)
         books, health = await self._account(metrics), Health()

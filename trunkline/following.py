@@ -11,6 +11,7 @@ what they began with.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
@@ -30,7 +31,7 @@ from .providers.secrets import secrets_of
 from .rotation import Rotation
 from .settings import Settings, addresses
 from .settings.lasting import lasting
-from .telemetry import logs
+from .telemetry import logs, traces
 from .telemetry.metrics import Switched
 from .underway import Underway
 
@@ -264,6 +265,7 @@ def hidden(snapshot: Snapshot) -> set[str]:
         found.update(endpoint.headers.values(), addresses.secrets_of(endpoint.target))
     params = settings.litellm_settings.cache_params
     shown = (params.password, params.s3_aws_secret_access_key, params.s3_aws_session_token)
+    found.update(traces.secrets(os.environ))
     found.update(each or "" for each in (*shown, router.redis_password, general.salt_key))
     for url in (params.redis_url, router.redis_url, general.database_url):
         found.update(addresses.password_of(url or ""))

@@ -216,14 +216,31 @@ def test_a_collector_that_is_gone_costs_no_call(gateway: Gateways, provider: Fak
     assert time.monotonic() - began < 20
 
 
+def test_what_is_configured_wrongly_costs_the_traces_alone(
+    gateway: Gateways, provider: FakeOpenAI
+) -> None:
+    wrong = {
+        "OTEL_EXPORTER_OTLP_ENDPOINT": "nonsense",
+        "OTEL_EXPORTER_OTLP_HEADERS": "x-key=the-secret",
+        "OTEL_EXPORTER_OTLP_TIMEOUT": "soon",
+    }
+    server = gateway(config(provider), env=wrong)
+    assert ask(server).status_code == 200
+    assert server.stop() == 0
+    assert "the-secret" not in server.log()
+
+
 def test_the_ledger_knows_the_trace_and_callbacks_turn_traces_on(
     gateway: Gateways, collector: FakeCollector, provider: FakeOpenAI, tmp_path: Path
 ) -> None:
     general = {"master_key": KEY, "salt_key": "s", "data_directory": str(tmp_path)}
     told_by = config(provider, litellm_settings={"callbacks": ["otel"]}, general_settings=general)
-    server = gateway(told_by, env={"OTEL_ENDPOINT": collector.url, **SOON})
+    server = gateway(
+        told_by, env={"OTEL_ENDPOINT": collector.url, "OTEL_HEADERS": "x-team=a%20b", **SOON}
+    )
     ask(server, headers={"traceparent": f"00-{TRACE}-{SPAN}-01"})
     told(collector, 2)
+    assert collector.last.headers["x-team"] == "a b"
     headers = {"authorization": f"Bearer {KEY}"}
 
     def row() -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from ..call import Answer, Call, Headers, Operation, Upload, call_ids
 from ..deadline import Alarms
 from ..errors import GatewayError, internal_error, let_go
 from ..gateway import Gateway
-from ..telemetry.traces import CLIENT_GONE, Traces, kind
+from ..telemetry.traces import CLIENT_GONE, Ended, Traces, kind
 from . import errors
 from .headers import AnswerHeaders
 from .http import (
@@ -95,7 +95,9 @@ class Inference:
             status = await self._refuse(internal_error(call_id), operation, call_id, call, send)
         finally:
             if self._traces is not None:
-                self._traces.ended(operation, call_id, started, headers, status, call, failure)
+                self._traces.ended(
+                    Ended(operation, call_id, started, headers, status, call, failure)
+                )
             for upload in uploads:
                 upload.file.close()
             if call is not None:

@@ -21,9 +21,11 @@ import time
 from collections.abc import Mapping
 from importlib import import_module
 from typing import Any
+from urllib.parse import unquote
 
 from .. import __version__
 from ..call import Attempt, Call, Operation
+from ..dataclass import dataclass
 from ..errors import ProviderError
 from ..settings.schema import LitellmSettings
 
@@ -35,6 +37,8 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
 FLUSH_SECONDS = 2.0
 CLIENT_GONE = 499
 
+HEADERS = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_HEADERS")
+"""What spans are sent with, `name=value,…`. The last is LiteLLM's."""
 _OPERATIONS = {
     "chat": "chat",
     "responses": "chat",
@@ -60,6 +64,40 @@ def wanted(settings: LitellmSettings, environ: Mapping[str, str]) -> bool:
     off = off or environ.get("OTEL_TRACES_EXPORTER") == "none"
     named = settings.calls_back(CALLBACK) or any(map(environ.get, ENDPOINTS))
     return named and not off
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """What became of a request for an inference operation.
+
+    started: of the monotonic clock. headers: the client's. status: what the client was answered.
+    call: None where the request was refused before it was one. failure: the kind of error that it
+    ended with; empty where it didn't.
+    """
+
+    operation: Operation
+    call_id: str
+    started: float
+    headers: Mapping[str, str]
+    status: int
+    call: Call | None
+    failure: str
+
+
+def begun(settings: LitellmSettings, environ: Mapping[str, str]) -> Traces | None:
+    """Where calls are told of; None where nobody asked for it, or where it can't be done."""
+    if not wanted(settings, environ):
+        return None
+    try:
+        return Traces(environ)
+    except Exception:  # of whatever is configured wrongly: calls are answered all the same
+        log.exception("no traces are sent")
+        return None
+
+
+def secrets(environ: Mapping[str, str]) -> set[str]:
+    """The values of the headers that spans are sent with."""
+    return {value for name in HEADERS for value in _pairs(environ.get(name, "")).values()} - {""}
 
 
 class Traces:
@@ -90,17 +128,12 @@ class Traces:
         self._provider = sdk.TracerProvider(
             resource=resources.Resource.create(own), id_generator=self._ids, shutdown_on_exit=False
         )
-        endpoint = None
-        if not any(map(environ.get, ENDPOINTS[:2])) and environ.get("OTEL_ENDPOINT"):
-            endpoint = environ["OTEL_ENDPOINT"].rstrip("/").removesuffix("/v1/traces")
-            endpoint += "/v1/traces"
-        self._provider.add_span_processor(
-            batches.BatchSpanProcessor(exporter.OTLPSpanExporter(endpoint=endpoint))
-        )
+        sent = exporter.OTLPSpanExporter(**_as_litellm_has_it(environ))
+        self._provider.add_span_processor(batches.BatchSpanProcessor(sent))
         self._tracer = self._provider.get_tracer("trunkline", __version__)
         api = self._api = import_module("opentelemetry.trace")
         self._kinds, self._failed = api.SpanKind, api.Status(api.StatusCode.ERROR)
-        # The one that is written last counts, where a request has both.
+        # Where a request has both, the last of them counts.
         self._formats = (
             import_module("opentelemetry.propagators.aws").AwsXRayPropagator(),
             import_module(
@@ -113,25 +146,12 @@ class Traces:
         known = self._api.get_current_span(self._parent(headers)).get_span_context()
         return format(known.trace_id, "032x") if known.is_valid else call_id
 
-    def ended(
-        self,
-        operation: Operation,
-        call_id: str,
-        started: float,
-        headers: Mapping[str, str],
-        status: int,
-        call: Call | None,
-        failure: str,
-    ) -> None:
-        """Makes the spans of a call that has just ended. Raises nothing.
-
-        started: of the monotonic clock. status: what the client was answered. call: None where the
-        request was refused before it was one. failure: its kind; empty where it didn't fail.
-        """
+    def ended(self, told: Ended) -> None:
+        """Makes the spans of a call that has just ended. Raises nothing."""
         try:
-            self._ended(operation, call_id, started, headers, status, call, failure)
+            self._spans(told)
         except Exception:
-            log.exception("a trace could not be made", extra={"call_id": call_id})
+            log.exception("a trace could not be made", extra={"call_id": told.call_id})
 
     async def flush(self) -> None:
         """Returns when what was told has been sent, or given up."""
@@ -142,42 +162,34 @@ class Traces:
         await self.flush()
         await asyncio.to_thread(self._provider.shutdown)
 
-    def _ended(
-        self,
-        operation: Operation,
-        call_id: str,
-        started: float,
-        headers: Mapping[str, str],
-        status: int,
-        call: Call | None,
-        failure: str,
-    ) -> None:
+    def _spans(self, told: Ended) -> None:
         now = time.monotonic()
         clock = _Clock(time.time_ns(), now)
-        self._ids.trace = int(call_id, 16)
-        told: dict[str, Any] = {
+        operation, call, failure = told.operation, told.call, told.failure
+        self._ids.trace = int(told.call_id, 16)
+        attributes: dict[str, Any] = {
             "http.request.method": operation.method,
             "http.route": operation.paths[0],
-            "http.response.status_code": status,
-            "trunkline.call_id": call_id,
+            "http.response.status_code": told.status,
+            "trunkline.call_id": told.call_id,
             "gen_ai.operation.name": _name(operation),
         }
         if call is not None:
-            told |= _of_call(call)
+            attributes |= _of_call(call)
             last = call.attempts[-1].error if call.attempts else None
             failure = failure or (kind(last) if last is not None else "")  # a stream that broke
         if failure:
-            told["error.type"] = failure
+            attributes["error.type"] = failure
         root = self._tracer.start_span(
             f"{operation.method} {operation.paths[0]}",
-            context=self._parent(headers),
+            context=self._parent(told.headers),
             kind=self._kinds.SERVER,
-            attributes=told,
-            start_time=clock.at(started),
+            attributes=attributes,
+            start_time=clock.at(told.started),
         )
         if call is not None and root.is_recording():
             self._inside(root, call, clock)
-        if failure and not 400 <= status < 500:  # what a client did wrong is no failure of ours
+        if failure and not 400 <= told.status < 500:  # a client's fault is no failure of ours
             root.set_status(self._failed)
         root.end(clock.at(now))
 
@@ -281,8 +293,25 @@ def kind(error: BaseException) -> str:
     return error.kind.value if isinstance(error, ProviderError) else type(error).__name__
 
 
+def _as_litellm_has_it(environ: Mapping[str, str]) -> dict[str, Any]:
+    """What its variables say where OpenTelemetry's own say nothing."""
+    told: dict[str, Any] = {}
+    *own, litellms = ENDPOINTS
+    if environ.get(litellms) and not any(map(environ.get, own)):
+        told["endpoint"] = environ[litellms].rstrip("/").removesuffix("/v1/traces") + "/v1/traces"
+    *own, litellms = HEADERS
+    if environ.get(litellms) and not any(map(environ.get, own)):
+        told["headers"] = _pairs(environ[litellms])
+    return told
+
+
+def _pairs(text: str) -> dict[str, str]:
+    """Of `name=value,…`, percent-encoded."""
+    pairs = (pair.partition("=") for pair in text.split(","))
+    return {name.strip(): unquote(value.strip()) for name, _, value in pairs if name.strip()}
+
+
 def _named(environ: Mapping[str, str]) -> set[str]:
     """The resource's attributes that the environment gives."""
-    pairs = environ.get("OTEL_RESOURCE_ATTRIBUTES", "").split(",")
-    named = {pair.partition("=")[0].strip() for pair in pairs}
+    named = set(_pairs(environ.get("OTEL_RESOURCE_ATTRIBUTES", "")))
     return named | {"service.name"} if environ.get("OTEL_SERVICE_NAME") else named
