@@ -128,8 +128,8 @@ class Traces:
         self._provider = sdk.TracerProvider(
             resource=resources.Resource.create(own), id_generator=self._ids, shutdown_on_exit=False
         )
-        sent = exporter.OTLPSpanExporter(**_as_litellm_has_it(environ))
-        self._provider.add_span_processor(batches.BatchSpanProcessor(sent))
+        self._exporter = exporter.OTLPSpanExporter(**_as_litellm_has_it(environ))
+        self._provider.add_span_processor(batches.BatchSpanProcessor(self._exporter))
         self._tracer = self._provider.get_tracer("trunkline", __version__)
         api = self._api = import_module("opentelemetry.trace")
         self._kinds, self._failed = api.SpanKind, api.Status(api.StatusCode.ERROR)
@@ -153,13 +153,15 @@ class Traces:
         except Exception:
             log.exception("a trace could not be made", extra={"call_id": told.call_id})
 
-    async def flush(self) -> None:
-        """Returns when what was told has been sent, or given up."""
-        milliseconds = int(FLUSH_SECONDS * 1000)
-        await asyncio.to_thread(self._provider.force_flush, milliseconds)
+    async def flush(self) -> bool:
+        """Returns when what was told has been sent; whether it was, in the time that there is."""
+        sending = asyncio.ensure_future(asyncio.to_thread(self._provider.force_flush))
+        done, _ = await asyncio.wait((sending,), timeout=FLUSH_SECONDS)
+        return bool(done)
 
     async def close(self) -> None:
-        await self.flush()
+        if not await self.flush():
+            self._exporter.shutdown()  # who sends now would try again and again
         await asyncio.to_thread(self._provider.shutdown)
 
     def _spans(self, told: Ended) -> None:
