@@ -146,10 +146,11 @@ def test_tasks_are_on_arm_read_only_without_rights_and_end_gracefully(prod: Synt
         "/tmp",
         "/var/lib/trunkline",
     }
-    drain = yaml.safe_load((ROOT / "cdk" / "starting.yaml").read_text("utf-8"))
-    drain = drain["general_settings"]["drain_seconds"]
-    assert drain < gateway["StopTimeout"] <= 120
+    starting = yaml.safe_load((ROOT / "cdk" / "starting.yaml").read_text("utf-8"))
+    assert starting["general_settings"]["drain_seconds"] < gateway["StopTimeout"] <= 120
     receivers = yaml.safe_load(_environment(collector)["AOT_CONFIG_CONTENT"])["receivers"]
+    assert "prometheus" in receivers
+    assert starting["litellm_settings"]["callbacks"] == ["prometheus"]
     sent_to = _environment(gateway)["OTEL_EXPORTER_OTLP_ENDPOINT"]
     assert sent_to == f"http://{receivers['otlp']['protocols']['http']['endpoint']}"
     assert collector["Essential"] is False
