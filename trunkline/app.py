@@ -265,7 +265,7 @@ def _settle_memory() -> None:
 
     Going through it again and again is what the slowest requests waited for: their 99th percentile
     at 32 connections falls to half. Nothing is collected while the collector is disabled, as for a
-    cold start on Lambda, where looking takes a twentieth of it.
+    cold start on Lambda, which looking would make longer.
     """
     if gc.isenabled():
         gc.collect()

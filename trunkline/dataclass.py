@@ -1,4 +1,4 @@
-"""`dataclasses.dataclass`, made in a third of the time, of which a start has some 150 to make.
+"""`dataclasses.dataclass`, made faster, since every start makes some 150 of them.
 
 The standard library compiles each method of each class; of these, only `__init__` is. That a frozen
 one isn't changed is left to the type checker: who changes one at run time isn't stopped.

@@ -20,11 +20,9 @@ Work = Callable[[], Awaitable[float | None]]
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What became of one. count: of what it did, where it counts; dollars of `spend`.
+    """What became of one. error: empty where it was done.
 
-    error: empty where it was done.
-
-    seconds: that it took.
+    count: of what it did, where it counts; dollars of `spend`. seconds: that it took.
     """
 
     name: str

@@ -14,8 +14,10 @@ import pytest
 from mlops.sources import otlp
 from tests.fakes import CutMidStream, FakeOpenAI, Status
 from tests.fakes.collector import FakeCollector
+from tests.support.bundles import routed
 from tests.support.gateway import Gateway, Gateways, free_port
 from tests.support.providers import Providers
+from tests.support.workflows import LARGE, SMALL, candidates, openai_entry
 
 KEY = "sk-master-canary"
 PROMPT = "Tell me the secret canary."
@@ -138,6 +140,29 @@ def test_attempts_that_failed_are_told_with_what_stood_in(
         each for found in collector.resources for each in otlp.calls({"resourceSpans": [found]})
     ]
     assert [(each.model, each.status) for each in calls] == [("other", "ok")]
+
+
+def test_calls_of_a_workflow_are_told_below_the_one_they_answer(
+    gateway: Gateways, collector: FakeCollector, provider: FakeOpenAI, tmp_path: Path
+) -> None:
+    models = [openai_entry(provider, SMALL, "mixed"), openai_entry(provider, LARGE)]
+    automix = routed(models, "llmrouter-automix", llm_data_path=candidates(tmp_path))
+    server = gateway(automix, env={"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, **SOON})
+    answer = ask(server, model="auto")
+    calls = int(answer.headers["x-trunkline-calls"])
+    assert calls > 2
+    root, *others = told(collector, 1 + 2 * calls)
+    inner = [span for span in others if span["kind"] == "SPAN_KIND_INTERNAL"]
+    assert {span["name"] for span in inner} == {"draft", "verify"}
+    assert {span["parentSpanId"] for span in inner} == {root["spanId"]}
+    attempts = [span for span in others if span["kind"] == "SPAN_KIND_CLIENT"]
+    # Each has one of its own, also that whose answer was taken.
+    assert sorted(a["parentSpanId"] for a in attempts) == sorted(s["spanId"] for s in inner)
+    assert root["attributes"]["trunkline.label"] == answer.headers["x-trunkline-models"]
+    seen = list(otlp.calls({"resourceSpans": collector.resources}))
+    assert [(each.call_id, each.model) for each in seen] == [
+        (answer.headers["x-trunkline-call-id"], SMALL)
+    ]
 
 
 @pytest.mark.parametrize(

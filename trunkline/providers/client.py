@@ -1,7 +1,7 @@
 """aiohttp, by which providers are reached: loaded when one is, or before by who imports it.
 
-Loading it, and the certificates with it, is a twelfth of a cold start on Lambda, where functions
-beside a Fargate service seldom reach a provider.
+Loading it, and the certificates with it, would make each cold start on Lambda longer, where
+functions beside a Fargate service seldom reach a provider.
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from typing import Any
 from urllib.parse import unquote
 
 from .. import __version__
-from ..call import Attempt, Call, Operation
+from ..call import Attempt, Call, Decision, Deployment, Operation
 from ..dataclass import dataclass
 from ..errors import ProviderError
 from ..settings.schema import LitellmSettings
@@ -36,6 +36,8 @@ ENDPOINTS = ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "OTEL_EXPORTER_OTLP_ENDPOINT"
 """Each of them turns traces on. The last is LiteLLM's."""
 FLUSH_SECONDS = 2.0
 CLIENT_GONE = 499
+LONGEST = 256
+"""Characters of what a client asked for."""
 
 HEADERS = ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "OTEL_EXPORTER_OTLP_HEADERS", "OTEL_HEADERS")
 """What spans are sent with, `name=value,…`. The last is LiteLLM's."""
@@ -198,8 +200,11 @@ class Traces:
     def _inside(self, parent: Any, call: Call, clock: _Clock) -> None:
         """Spans of the attempts of a call, and of the calls that a workflow made for it."""
         context = self._api.set_span_in_context(parent)
+        # A call has the attempts of the inner call whose answer it took for its own.
+        taken = {id(attempt) for inner in call.inner for attempt in inner.attempts}
         for number, attempt in enumerate(call.attempts):
-            self._attempt(context, call.operation, attempt, number, clock)
+            if id(attempt) not in taken:
+                self._attempt(context, call.operation, attempt, number, clock)
         for inner in call.inner:
             ended = [each.ended for each in inner.attempts if each.ended is not None]
             span = self._tracer.start_span(
@@ -249,7 +254,7 @@ class Traces:
         return context
 
 
-_SENT = ("traceparent", "tracestate", "x-amzn-trace-id")
+_SENT = ("traceparent", "x-amzn-trace-id")
 _SPELT = {"x-amzn-trace-id": "X-Amzn-Trace-Id"}
 
 
@@ -269,13 +274,13 @@ def _of_call(call: Call) -> dict[str, Any]:
     used = call.attempts[-1].deployment if call.attempts else None
     payer = call.payer
     told = {
-        "gen_ai.request.model": call.group,
+        "gen_ai.request.model": call.group[:LONGEST],
         "gen_ai.response.model": used and used.model,
         "gen_ai.provider.name": used and _PROVIDERS.get(used.provider, used.provider),
         "gen_ai.usage.input_tokens": usage.input_tokens,
         "gen_ai.usage.output_tokens": usage.output_tokens,
         "user.id": payer.caller.user_id if payer is not None else "",
-        "trunkline.label": used and used.group,
+        "trunkline.label": used and _label(used, decision),
         "trunkline.deployment": used and used.id,
         "trunkline.cache": call.cached,
         "trunkline.fallbacks": call.fallbacks,
@@ -284,6 +289,14 @@ def _of_call(call: Call) -> dict[str, Any]:
         "trunkline.bundle": decision and decision.bundle,
     }
     return {key: value for key, value in told.items() if value not in (None, "")}
+
+
+def _label(deployment: Deployment, decision: Decision | None) -> str:
+    """What a bundle calls a deployment (see `routing/labels.py`); else its group."""
+    own = deployment.info.get("llmrouter_name")
+    names = (deployment.group, deployment.model, deployment.upstream_model)
+    ranked = decision.ranking if decision is not None else ()
+    return str(own) if own else next((each for each in names if each in ranked), names[0])
 
 
 def _name(operation: Operation) -> str:
