@@ -277,6 +277,7 @@ class Decision:
         "busy" or "error"; empty where there is one.
     trial, arm: while a candidate is on trial, the trial's id and who decides the call, "current" or
         "candidate"; else empty.
+    names: all labels that deployments may stand for, to the call's end: other bundles have others.
     """
 
     strategy: str
@@ -287,6 +288,7 @@ class Decision:
     missing: str = ""
     trial: str = ""
     arm: str = ""
+    names: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -358,6 +360,7 @@ class Call:
     charge: what it holds of limits, until it is settled; None where it holds nothing.
     limits: headers that tell what is left of its caller's rate limits.
     trace: the trace that it belongs to; empty where none is made.
+    turn: whose it is to decide the call, where a workflow answers it (see `routing/learned.py`).
     decision: what a learned strategy made of the call; None as long as none was asked.
     part: what it is to a client's call; None where it is one.
     inner: the calls that a workflow made to answer it, in their order.
@@ -393,6 +396,7 @@ class Call:
     charge: Any = None
     limits: Headers = field(default_factory=list)
     trace: str = ""
+    turn: Any = None
     decision: Decision | None = None
     part: Part | None = None
     inner: list[Call] = field(default_factory=list)

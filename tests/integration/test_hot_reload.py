@@ -17,11 +17,11 @@ import httpx
 import numpy as np
 import pytest
 
-from tests.fakes import FakeOpenAI
+from tests.fakes import FakeOpenAI, Hold, Status
 from tests.fakes.faults import Fault
 from tests.fakes.reply import Exchange
 from tests.fakes.s3 import FakeS3
-from tests.support.bundles import TRAINING, mock, routed, used
+from tests.support.bundles import TRAINING, knn_files, mock, routed, used, write
 from tests.support.gateway import Gateway, Gateways, trunkline, write_config
 from tests.support.providers import Providers
 from tests.support.s3 import S3, moto
@@ -183,6 +183,39 @@ def test_going_back_and_forth(gateway: Gateways, tmp_path: Path):
     assert post(server, "/hot-reload/rollback").status_code == 200
     assert ask(server) == (SMALL, "v2")
     assert post(server, "/hot-reload/rollback?name=other").status_code == 404
+
+
+@pytest.mark.criterion("R3.2")
+def test_a_call_that_failed_goes_on_by_the_ranking_that_it_has(
+    gateway: Gateways, fakes: Providers, tmp_path: Path
+):
+    """Though the bundle that came meanwhile knows models by other names."""
+    fake, hold, path = fakes(FakeOpenAI), Hold(after_chunks=0), tmp_path / "bundle.tar"
+    models = [
+        {
+            "model_name": name,
+            "litellm_params": {"model": f"openai/{name}", "api_base": fake.base_url}
+            | {"api_key": "sk-up"},
+        }
+        for name in (SMALL, LARGE, "other")
+    ]
+    write(knn_files({HARD: LARGE, EASY: SMALL, "Hi": "other"}), path)
+    made = configuration(models, model_path=str(path))
+    made["router_settings"] |= {"num_retries": 1, "disable_cooldowns": True}
+    server = gateway(made)
+    body = {"model": "auto", "messages": [{"role": "user", "content": HARD}]}
+    explained = CLIENT.post(f"{server.url}/routing/explain", json=body, headers=ALLOWED)
+    first, second, third = (each["label"] for each in explained.json()["ranking"])
+    fake.fault((hold, Status(500)))
+    with concurrent.futures.ThreadPoolExecutor() as threads:
+        asking = threads.submit(ask, server)
+        wait_until(lambda: bool(fake.requests))
+        write(knn_files({HARD: f"openai/{third}", EASY: f"openai/{first}"}), path)
+        assert post(server).json()["outcomes"][0]["result"] == "reloaded"
+        hold.release()
+        assert asking.result()[0] == second
+    assert [request.json["model"] for request in fake.requests] == [first, second]
+    assert ask(server)[0] == third
 
 
 def test_nothing_may_be_watched(gateway: Gateways):

@@ -10,6 +10,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from functools import lru_cache, partial
 from typing import TYPE_CHECKING
 
 from ..call import Call, Decision, Deployment
@@ -28,6 +29,8 @@ log = logging.getLogger("trunkline.routing")
 THREADS = 2
 MOST_WAITING = 64
 """Decisions that may be made or waited for in threads; more are not begun."""
+REMEMBERED = 16
+"""Sets of labels, of the latest bundles, of which it is kept who stands for them."""
 
 
 Cost = Callable[[Deployment, Call], int | None]
@@ -53,7 +56,6 @@ class Learned:
     loaded: what decides now. A reload sets another one; calls keep the decision that they have.
     models: the deployments that `virtual_model`, the name for any of its labels, stands for.
     names: the labels that may be chosen: those of the bundle, and of the candidate on trial.
-    labels: the label of each deployment by its id, where it has one.
     cost: what attempts of a trial cost.
     """
 
@@ -71,7 +73,6 @@ class Learned:
         """timeout: seconds that a decision may take. arms: where calls of a trial are counted."""
         self.models = models
         self.virtual_model = virtual_model
-        self.swapped: Callable[[], None] = lambda: None
         self._timeout = timeout
         self._metrics = metrics
         self.cost: Cost = _unknown
@@ -88,7 +89,6 @@ class Learned:
         if trial is not None and trial.candidate is None:
             self._arms.unusable(trial.id, CANDIDATE)
         self._name(self.models)
-        self.swapped()
 
     def turn_to(self, models: tuple[Deployment, ...]) -> None:
         """From now on, these are the deployments; before a router is built over them."""
@@ -99,12 +99,14 @@ class Learned:
         trial = self.loaded.trial
         tried = trial.candidate.labels if trial and trial.candidate else ()
         self.names = tuple(dict.fromkeys(self.loaded.labels + tried))
-        found = by_label(models, self.names)
-        self.labels = label_of(found)
+        self._labels = lru_cache(maxsize=REMEMBERED)(partial(_labels, models))
         # The candidate may know a deployment by another of its names.
-        self._renamed = {
-            label: self.labels[found[label][0].id] for label in tried if label in found
-        }
+        found, labels = by_label(models, self.names), self._labels(self.names)
+        self._renamed = {label: labels[found[label][0].id] for label in tried if label in found}
+
+    def label(self, deployment: Deployment, names: tuple[str, ...]) -> str:
+        """Which of some labels a deployment stands for; its group where it is none of them."""
+        return self._labels(names).get(deployment.id, deployment.group)
 
     def turn(self, call: Call) -> Turn:
         """Whose turn it is to decide a call."""
@@ -130,10 +132,10 @@ class Learned:
 
     async def decide(self, call: Call) -> Decision:
         """How the call's models rank; counted, and logged where there is no decision."""
-        turn = self.turn(call)
+        turn, renamed = self.turn(call), self._renamed
         decision = await self.weigh(call, turn.loaded)
         if turn.arm:
-            ranking = tuple(self._renamed.get(label, label) for label in decision.ranking)
+            ranking = tuple(renamed.get(label, label) for label in decision.ranking)
             decision = replace(decision, ranking=ranking, trial=turn.trial, arm=turn.arm)
         self._metrics.decided(decision)
         if decision.missing and decision.missing != "no_query":
@@ -154,7 +156,7 @@ class Learned:
         One that takes too long isn't used, though it is there in the end: then it makes no
         difference whether a strategy runs on the event loop or off it.
         """
-        loaded = loaded or self.loaded
+        loaded, names = loaded or self.loaded, self.names
         began = self._clock()
         ranking: tuple[str, ...] = ()
         scores: tuple[float, ...] = ()
@@ -180,7 +182,9 @@ class Learned:
         seconds = self._clock() - began
         if ranking and seconds > self._timeout:
             ranking, scores, missing = (), (), "timeout"
-        return Decision(loaded.strategy, loaded.version, ranking, scores, seconds, missing)
+        return Decision(
+            loaded.strategy, loaded.version, ranking, scores, seconds, missing, names=names
+        )
 
     async def _in_thread(
         self, loaded: Loaded, text: str, user: str, cost_weight: float | None
@@ -210,6 +214,10 @@ class Learned:
 
 class _Busy(Exception):
     """Too many decisions are being made."""
+
+
+def _labels(models: tuple[Deployment, ...], names: tuple[str, ...]) -> dict[str, str]:
+    return label_of(by_label(models, names))
 
 
 def ranked(

@@ -62,7 +62,7 @@ class Recorder:
                 ),
                 embedder_sha256=embedder.sha256 if embedder and embeds else None,
                 user_id=user_of(call),
-                model=self._learned.labels.get(chosen.id, chosen.group),
+                model=self._learned.label(chosen, decision.names),
                 deployment=chosen.id,
                 group_name=chosen.group,
                 scores=json_text.dumps(

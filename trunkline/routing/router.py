@@ -108,9 +108,8 @@ class Router:
         self._pool = lru_cache(maxsize=REMEMBERED)(self._make_pool)
         self.learned = learned
         self._below = below or manner
-        if learned is not None:
-            # A bundle's labels decide which deployments stand for which model.
-            learned.swapped = self._pool.cache_clear
+        # Where models come and go, calls of an earlier configuration still have theirs.
+        self._models = learned.models if learned is not None else ()
         for each in known:
             self._candidate(each)
 
@@ -130,19 +129,29 @@ class Router:
             kept_latencies=manner.kept_latencies,
         )
 
-    def _make_pool(self, deployments: tuple[Deployment, ...]) -> Pool:
-        return self._make_ranked_pool(deployments) or self._make_plain_pool(deployments)
+    def _pool_for(self, candidates: Sequence[Deployment], call: Call) -> Pool:
+        """A call keeps the labels that it was decided by, whatever bundle comes into force."""
+        names = (call.decision or self.learned).names if self.learned is not None else ()
+        return self._pool(candidates if type(candidates) is tuple else tuple(candidates), names)
 
-    def _make_ranked_pool(self, deployments: tuple[Deployment, ...]) -> Pool | None:
-        """The pool of deployments whose models a learned strategy ranks; None for all others."""
+    def _make_pool(self, deployments: tuple[Deployment, ...], names: tuple[str, ...]) -> Pool:
+        return self._make_ranked_pool(deployments, names) or self._make_plain_pool(deployments)
+
+    def _make_ranked_pool(
+        self, deployments: tuple[Deployment, ...], names: tuple[str, ...]
+    ) -> Pool | None:
+        """The pool of deployments whose models a learned strategy ranks; None for all others.
+
+        names: the labels that they may stand for.
+        """
         learned = self.learned
         if learned is None or not deployments or deployments[0].tool:
             return None
-        if deployments == learned.models:
-            labels = learned.labels
+        if deployments == self._models:
+            labels = label_of(by_label(deployments, names))
             members = [self._candidate(each) for each in deployments if each.id in labels]
             return Pool(members, self._below, name=learned.virtual_model, labels=labels)
-        found = by_label(deployments, learned.names)
+        found = by_label(deployments, names)
         if len(found) < 2 or deployments[0].group in self._manners:
             return None
         members = [self._candidate(each) for each in deployments]
@@ -154,15 +163,16 @@ class Router:
 
     def strategy_of(self, deployments: tuple[Deployment, ...]) -> Strategy:
         """What ranks the deployments of a group."""
-        return self._pool(deployments).strategy
+        names = self.learned.names if self.learned is not None else ()
+        return self._pool(deployments, names).strategy
 
-    def is_ranked(self, candidates: Sequence[Deployment]) -> bool:
-        """Whether a learned strategy ranks the models of a group."""
-        return self._pool(tuple(candidates)).labels is not None
+    def is_ranked(self, candidates: Sequence[Deployment], call: Call) -> bool:
+        """Whether a learned strategy ranks the models of a group for a call."""
+        return self._pool_for(candidates, call).labels is not None
 
     def eligible(self, candidates: Sequence[Deployment], call: Call) -> tuple[Deployment, ...]:
         """The deployments that the call may go to now. Raises what `choose` raises."""
-        pool = self._pool(tuple(candidates))
+        pool = self._pool_for(candidates, call)
         return tuple(each.deployment for each in pool.eligible(call, self._health))
 
     async def choose(
@@ -177,7 +187,7 @@ class Router:
         Raises NoDeployment; PermissionDenied where tags allow none; ProviderError of the
         context-window kind where the prompt is too long for all.
         """
-        pool = self._pool(candidates if type(candidates) is tuple else tuple(candidates))
+        pool = self._pool_for(candidates, call)
         if pool.labels is not None and self.learned is not None and call.decision is None:
             call.decision = await self.learned.decide(call)
         if pool.plain and not tried and not self._health.cooling and pool.suits(call):
@@ -215,7 +225,7 @@ class Router:
 
     async def explain(self, candidates: Sequence[Deployment], call: Call) -> Explanation:
         """What `choose` would go by, without choosing."""
-        pool = self._pool(candidates if type(candidates) is tuple else tuple(candidates))
+        pool = self._pool_for(candidates, call)
         left, excluded = pool.excluded(call, self._health)
         decision = None
         if pool.labels is not None and self.learned is not None:
@@ -329,7 +339,7 @@ class Router:
         answer. Deployments of a higher `order` are asked even when the retries are used up; and
         all others, at most as many as there may be fallbacks, where the group fails over.
         """
-        pool = self._pool(candidates if type(candidates) is tuple else tuple(candidates))
+        pool = self._pool_for(candidates, call)
         try:
             left = pool.eligible(call, self._health)
         except GatewayError:

@@ -18,7 +18,7 @@ from ...settings.wildcards import WILDCARD
 from ...telemetry import logs
 from ...telemetry.metrics import Metrics
 from ..labels import by_label, label_of
-from ..learned import Learned
+from ..learned import Learned, Turn
 from ..loading import Loaded
 from ..query import query_of
 from ..router import Router
@@ -82,9 +82,10 @@ class Run:
         self.tools = tools
         self.call = call
         self.query = query_of(call)
-        turn = tools.learned.turn(call)
-        self.loaded: Loaded = turn.loaded
-        self._turn = turn
+        # What stands in for a group whose workflow failed goes on with what that one began with.
+        self._turn: Turn = call.turn or tools.learned.turn(call)
+        call.turn = self._turn
+        self.loaded: Loaded = self._turn.loaded
         self._group = group
         self._candidates = candidates
         self._pipeline = pipeline
@@ -106,8 +107,15 @@ class Run:
 
     def _decision(self, ranking: tuple[str, ...] = (), scores: tuple[float, ...] = ()) -> Decision:
         loaded, turn = self.loaded, self._turn
-        made = Decision(loaded.strategy, loaded.version, ranking, scores)
-        return replace(made, trial=turn.trial, arm=turn.arm) if turn.arm else made
+        return Decision(
+            loaded.strategy,
+            loaded.version,
+            ranking,
+            scores,
+            trial=turn.trial,
+            arm=turn.arm,
+            names=loaded.labels,
+        )
 
     def _seconds(self) -> float:
         """For all but the answer, which has at least half of what the client allows."""

@@ -58,7 +58,7 @@ class Workflows:
 
         Raises GatewayError, as the pipeline does.
         """
-        works = self._tools.router.is_ranked(candidates) and _is_conversation(call)
+        works = self._tools.router.is_ranked(candidates, call) and _is_conversation(call)
         if not candidates or not (works or call.inner):
             return await pipeline(call, group, candidates)
         run = Run(self._tools, call, group, candidates, pipeline, resolve)
