@@ -15,6 +15,7 @@ Usage        what a call consumed
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from dataclasses import field
 from enum import StrEnum
@@ -29,6 +30,8 @@ Headers = list[tuple[str, str]]
 
 IDS_AT_ONCE = 128
 """Call ids that are drawn together."""
+_RANDOM = 20
+"""Hexadecimal digits of a call id that are random."""
 
 
 UsageKind = Literal["openai", "responses", "media", "ocr", "runs", "anthropic", "google", "none"]
@@ -406,7 +409,9 @@ class Call:
     usage: Usage = field(default_factory=Usage)
 
     def let_go(self) -> None:
-        """Frees what the failures of its attempts hold on to, once nobody asks for it any more."""
+        """Frees what holds on to the call itself, once nobody asks for it any more: what it is
+        charged by, and the failures of its attempts."""
+        self.charge = None
         for attempt in self.attempts:
             if attempt.error is not None:
                 let_go(attempt.error)
@@ -431,12 +436,16 @@ class Answer:
 
 
 def call_ids() -> Iterator[str]:
-    """Call ids without end: 32 hexadecimal digits each, 128 random bits.
+    """Call ids without end: 32 hexadecimal digits each, of which the first twelve are the time in
+    milliseconds, as in UUIDs of version 7 (RFC 9562), and 80 bits are random.
 
-    They are drawn many at once, as asking the system for each takes up to 25 µs. A process that is
-    forked must make its own iterator, or it gives out the ids of its parent.
+    Ids that grow with time lie side by side in the database's index: with random ones, every row
+    changes another page of it. They are drawn many at once, as asking the system for each takes up
+    to 25 µs; so the time is the one at which the first of them was. A process that is forked must
+    make its own iterator, or it gives out the ids of its parent.
     """
     while True:
-        digits = os.urandom(16 * IDS_AT_ONCE).hex()
-        for start in range(0, len(digits), 32):
-            yield digits[start : start + 32]
+        digits = os.urandom(_RANDOM // 2 * IDS_AT_ONCE).hex()
+        now = f"{time.time_ns() // 1_000_000:012x}"
+        for start in range(0, len(digits), _RANDOM):
+            yield now + digits[start : start + _RANDOM]

@@ -60,6 +60,12 @@ class Alarm:
             self._set.discard(self)
         else:
             self.timer.cancel()
+        # Whoever keeps the alarm is freed when its call ends, not when the collector comes round.
+        self.ring = _nobody
+
+
+def _nobody() -> None:
+    """Nobody waits for the alarm any more."""
 
 
 class Deadline:
