@@ -368,6 +368,7 @@ class Call:
     part: what it is to a client's call; None where it is one.
     inner: the calls that a workflow made to answer it, in their order.
     started: when the request arrived, seconds of the monotonic clock.
+    context: tokens that the model reads beside the request: of a conversation at the provider.
     waited: seconds that passed before retries; with inner calls, while it waited for any of them.
     usage: what it consumed, with its inner calls.
     """
@@ -405,6 +406,7 @@ class Call:
     inner: list[Call] = field(default_factory=list)
     attempts: list[Attempt] = field(default_factory=list)
     fallbacks: int = 0
+    context: int = 0
     waited: float = 0.0
     usage: Usage = field(default_factory=Usage)
 

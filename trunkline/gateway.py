@@ -34,7 +34,6 @@ from .telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from .access.registry import Registry
-    from .charging.charge import Charge
     from .charging.charges import Charges
     from .routing.recording import Recorder
     from .routing.workflows.workflow import Workflows
@@ -170,17 +169,16 @@ class Gateway:
             await serving.charges.authorise(call, serving.snapshot.resolve)
         ask = partial(_ask_group, serving, partial(_connect, connect))
         connection, outcome = await _first_answer(serving, call, resolve, ask)
-        charge: Charge | None = call.charge
         try:
             yield Reached(connection, outcome.failed)
         except BaseException as error:
             outcome.failed(error)
-            if charge is not None:
-                await charge.settle(error)
+            if call.charge is not None:
+                await call.charge.settle(error)
             raise
         outcome.succeeded()
-        if charge is not None:
-            await charge.settle()
+        if call.charge is not None:
+            await call.charge.settle()
 
 
 async def _first_answer(

@@ -5,6 +5,7 @@ Where the two differ, `OURS` or the test says why ours is right; any other diffe
 
 from __future__ import annotations
 
+import json
 import logging
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from trunkline.call import Usage
 from trunkline.ledger.asked import Asked
 from trunkline.ledger.levels import BATCHES
 from trunkline.ledger.prices import NANO_PER_DOLLAR, Prices
+from trunkline.providers.realtime_events import read as read_event
 from trunkline.providers.usage import read_object
 from trunkline.settings.price_map import IMAGE_PRICES, PriceMap
 
@@ -447,3 +449,88 @@ def test_videos_cost_what_they_cost_in_litellm(
         Asked(operation="videos"),
     )
     assert not [each for each in found if not unknown(each)]
+
+
+SPOKEN: Mapping[str, dict[str, Any]] = {
+    "text": {"input_tokens": 120, "output_tokens": 30},
+    "audio": {
+        "input_tokens": 900,
+        "output_tokens": 300,
+        "input_token_details": {"text_tokens": 400, "audio_tokens": 500, "cached_tokens": 0},
+        "output_token_details": {"text_tokens": 60, "audio_tokens": 240},
+    },
+    "cached": {
+        "input_tokens": 900,
+        "output_tokens": 300,
+        "input_token_details": {
+            "text_tokens": 400,
+            "audio_tokens": 500,
+            "cached_tokens": 320,
+            "cached_tokens_details": {"text_tokens": 192, "audio_tokens": 128},
+        },
+        "output_token_details": {"text_tokens": 60, "audio_tokens": 240},
+    },
+    "images": {
+        "input_tokens": 1500,
+        "output_tokens": 40,
+        "input_token_details": {
+            "text_tokens": 500,
+            "audio_tokens": 0,
+            "image_tokens": 1000,
+            "cached_tokens": 0,
+        },
+        "output_token_details": {"text_tokens": 40, "audio_tokens": 0},
+    },
+}
+
+
+@pytest.mark.parametrize("shape", SPOKEN)
+def test_responses_of_realtime_sessions_cost_what_they_cost_in_litellm(
+    shape: str, oracle: ModuleType, models: Models
+) -> None:
+    told = SPOKEN[shape]
+    usage = told | {"total_tokens": told["input_tokens"] + told["output_tokens"]}
+    done = {"type": "response.done", "response": {"usage": usage}}
+    event = read_event(json.dumps(done))
+    assert event is not None
+    assert event.usage is not None
+    found = compared(
+        of_mode(models, "realtime"),
+        lambda name, e: oracle.realtime(name, e, [done]),
+        event.usage,
+    )
+    assert not [each for each in found if not (unknown(each) or explained(each))]
+
+
+HEARD = {
+    "duration": {"type": "duration", "seconds": 12.5},
+    "tokens": {
+        "type": "tokens",
+        "input_tokens": 130,
+        "output_tokens": 20,
+        "total_tokens": 150,
+        "input_token_details": {"audio_tokens": 120, "text_tokens": 10},
+    },
+}
+
+
+@pytest.mark.parametrize("shape", HEARD)
+def test_what_realtime_sessions_transcribe_costs_what_it_costs_in_litellm(
+    shape: str, oracle: ModuleType, models: Models
+) -> None:
+    kind = "conversation.item.input_audio_transcription.completed"
+    told = {"type": kind, "usage": HEARD[shape]}
+    event = read_event(json.dumps(told))
+    assert event is not None
+    assert event.usage is not None
+    found = compared(
+        {
+            name: entry
+            for name, entry in of_mode(models, "audio_transcription").items()
+            if entry["litellm_provider"] in {"openai", "azure"}
+        },
+        lambda name, e: oracle.realtime(name, e, [told]),
+        event.usage,
+        Asked(operation="transcriptions"),
+    )
+    assert not [each for each in found if not (unknown(each) or explained(each))]

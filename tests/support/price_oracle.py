@@ -12,7 +12,11 @@ from typing import Any
 os.environ["LITELLM_LOCAL_MODEL_COST_MAP"] = "True"
 
 import litellm
-from litellm.cost_calculator import batch_cost_calculator
+from litellm.cost_calculator import (
+    RealtimeAPITokenUsageProcessor,
+    batch_cost_calculator,
+    handle_realtime_stream_cost_calculation,
+)
 from litellm.llms.base_llm.ocr.transformation import OCRResponse, OCRUsageInfo
 from litellm.types.rerank import RerankResponse
 from litellm.types.utils import (
@@ -60,6 +64,21 @@ def batch(model: str, entry: Mapping[str, Any], told: Mapping[str, Any]) -> floa
     provider = provider_of(entry)
     return sum(
         batch_cost_calculator(usage=usage_of(told), model=model, custom_llm_provider=provider)
+    )
+
+
+def realtime(model: str, entry: Mapping[str, Any], events: list[dict[str, Any]]) -> float:
+    """A session of these events, each of which the provider said."""
+    used = RealtimeAPITokenUsageProcessor.collect_and_combine_usage_from_realtime_stream_results(
+        events
+    )
+    return float(
+        handle_realtime_stream_cost_calculation(
+            results=events,
+            combined_usage_object=used,
+            custom_llm_provider=provider_of(entry),
+            litellm_model_name=model,
+        )
     )
 
 

@@ -123,10 +123,15 @@ class Authenticator:
         Raises AuthenticationFailed for one that has expired, or whose owner may not call any more.
         """
         secret = unseal(key, self._key)
-        if secret is None:
-            return None
+        return None if secret is None else (secret, await self.owner(secret))
+
+    async def owner(self, secret: ClientSecret) -> Principal:
+        """Who pays for what a secret opens.
+
+        Raises AuthenticationFailed where they may not call any more.
+        """
         if not secret.owner:
-            return secret, MASTER if self.required else ANONYMOUS
+            return MASTER if self.required else ANONYMOUS
         if self._find_hash is None:
             raise AuthenticationFailed("The API key is not valid.", code="invalid_api_key")
-        return secret, await self._find_hash(secret.owner)
+        return await self._find_hash(secret.owner)

@@ -6,9 +6,11 @@ Each direction waits for the slower side before it takes the next message.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, Never
 
 from ..dataclass import dataclass
+from ..errors import GatewayError
 from ..providers.client import aiohttp
 from .http import Receive, Send
 
@@ -16,8 +18,12 @@ NORMAL, GOING_AWAY, TOO_BIG, FAILED = 1000, 1001, 1009, 1011
 _MESSAGES = {1: "text", 2: "bytes"}
 """What a message is called in ASGI, by its opcode (RFC 6455)."""
 
-Heard = Callable[[str], None]
+Heard = Callable[[str], Awaitable[GatewayError | None] | None]
+"""Takes a provider's text before the client gets it. What is given is awaited before that, and may
+be what the talk ends with once the client has it."""
 Said = Callable[[str], str]
+Watch = Callable[[], Awaitable[Never]]
+"""Raises what a talk is to end with, as soon as it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,26 +44,47 @@ async def bridge(
     provider: aiohttp.ClientWebSocketResponse,
     heard: Heard | None = None,
     said: Said | None = None,
+    watch: Watch | None = None,
+    leaving: Callable[[], Awaitable[None]] | None = None,
 ) -> End | None:
-    """Talks until one side ends.
+    """Talks until one side ends, or something says that it is to end.
 
-    heard: is told every text of the provider. said: makes of a client's text what is said.
+    heard: is told every text of the provider. said: makes of a client's text what is said. watch:
+    runs beside the talk. leaving: is awaited before the provider's side is closed, where that is
+    not the provider's doing; nobody else reads from it any more.
 
     The provider's end is returned, for the caller to close the client's side with; None once the
-    client has ended, and the provider's side is closed.
+    client has ended, and the provider's side is closed. Raises what `heard` and `watch` say.
     """
     client = asyncio.ensure_future(_from_client(receive, provider, said))
     speaker = asyncio.ensure_future(_from_provider(send, provider, heard))
+    tasks: set[asyncio.Future[Any]] = {client, speaker}
+    if watch is not None:
+        tasks.add(asyncio.ensure_future(watch()))
     try:
-        done, _ = await asyncio.wait({client, speaker}, return_when=asyncio.FIRST_COMPLETED)
-        if client in done and (left := client.result()) is not None:
-            await provider.close(code=left.code)
-            return None
-        return await speaker
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        for watching in done - {client, speaker}:
+            watching.result()
+        if client not in done or (left := client.result()) is None:
+            return await speaker
+        await _cancelled(tasks)
+        if leaving is not None:
+            await leaving()
+        await provider.close(code=left.code)
+        return None
+    except GatewayError:
+        await _cancelled(tasks)
+        if leaving is not None:
+            await leaving()
+        raise
     finally:
-        for task in (client, speaker):
-            task.cancel()
-        await asyncio.gather(client, speaker, return_exceptions=True)
+        await _cancelled(tasks)
+
+
+async def _cancelled(tasks: Iterable[asyncio.Future[Any]]) -> None:
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
 
 
 async def _from_client(
@@ -86,9 +113,11 @@ async def _from_provider(
         kind = _MESSAGES.get(message.type)
         if kind is None:
             return _end_of(message)
-        if heard and kind == "text":
-            heard(message.data)
+        pending = heard(message.data) if heard and kind == "text" else None
+        last = await pending if pending is not None else None
         await send({"type": "websocket.send", kind: message.data})
+        if last is not None:
+            raise last
 
 
 def _end_of(message: aiohttp.WSMessage) -> End:

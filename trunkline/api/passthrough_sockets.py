@@ -24,11 +24,11 @@ from ..providers.passthrough.send import prepare
 from ..providers.passthrough.table import PassThrough
 from ..providers.sockets import open_socket
 from . import errors
-from .bridge import FAILED, Said, bridge
+from .bridge import Said, bridge
 from .http import Receive, Scope, Send
 from .passing import Match, Passing, to_deployment
 from .payers import charge_to
-from .sockets import KEY_PROTOCOL, accept, close, key_in, refuse
+from .sockets import KEY_PROTOCOL, accept, close, code_of, key_in, refuse, until_refused
 
 log = logging.getLogger("trunkline.api")
 
@@ -61,7 +61,7 @@ class PassThroughSockets:
                 log.exception("WebSocket failed", extra={"call_id": talk.id})
                 error = internal_error(talk.id)
             if talk.accepted:
-                await close(send, FAILED, error.message)
+                await close(send, code_of(error), error.message)
             else:
                 await refuse(scope, send, error, match.wire)
 
@@ -82,7 +82,8 @@ class _Talk(Passing):
         async with self._opened() as socket, socket:
             await accept(send, self.id, self._spoken(socket))
             self.accepted = True
-            end = await bridge(receive, send, socket, said=self._said)
+            watch = partial(until_refused, self._let_in)
+            end = await bridge(receive, send, socket, said=self._said, watch=watch)
             if end is None:
                 return
             if end.broken:
@@ -92,7 +93,7 @@ class _Talk(Passing):
     @asynccontextmanager
     async def _opened(self) -> AsyncIterator[aiohttp.ClientWebSocketResponse]:
         target = self.match.target
-        key = await self.let_in(key_in(self._offered) or _token_in(self._offered))
+        key = await self._let_in()
         request = self.outgoing(key, b"")
         request.headers.popall("origin", None)
         if isinstance(target, Endpoint):
@@ -119,6 +120,9 @@ class _Talk(Passing):
         connect = partial(self._connect, target, group, request)
         async with self.gateway.reach(call, connect, suits=partial(lends, target)) as reached:
             yield reached.connection
+
+    async def _let_in(self) -> str | None:
+        return await self.let_in(key_in(self._offered) or _token_in(self._offered))
 
     def _check(self, row: PassThrough, request: Outgoing) -> None:
         """Raises GatewayError where a prefix leads no WebSockets on."""

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Never
 
 from ..call import Wire
-from ..errors import GatewayError
+from ..errors import AuthenticationFailed, GatewayError, LimitExceeded, PermissionDenied
 from . import errors
 from .bridge import FAILED
 from .http import Scope, Send, encode
 
 KEY_PROTOCOL = "openai-insecure-api-key."
 """How a subprotocol begins that carries a key: browsers can set no headers on a WebSocket."""
+
+LOOK_SECONDS = 1.0
+"""Seconds between two looks at whether a client may still call."""
+
+POLICY, TRY_AGAIN = 1008, 1013
+"""Close codes of clients that may not go on, and of those that may later (RFC 6455, section 7.4.1;
+IANA's registry of close codes)."""
 
 _LONGEST_REASON = 123
 """Bytes of a close frame's reason (RFC 6455, section 5.5)."""
@@ -23,6 +32,21 @@ def key_in(protocols: Iterable[str]) -> str | None:
         if protocol.startswith(KEY_PROTOCOL):
             return protocol.removeprefix(KEY_PROTOCOL)
     return None
+
+
+def code_of(error: GatewayError) -> int:
+    """The close code of an error that ends a WebSocket."""
+    if isinstance(error, LimitExceeded) and error.retry_after is not None:
+        return TRY_AGAIN
+    refused = (LimitExceeded, AuthenticationFailed, PermissionDenied)
+    return POLICY if isinstance(error, refused) else FAILED
+
+
+async def until_refused(let_in: Callable[[], Awaitable[object]]) -> Never:
+    """Looks each second whether a client may still call. Raises what `let_in` raises when not."""
+    while True:
+        await asyncio.sleep(LOOK_SECONDS)
+        await let_in()
 
 
 async def accept(send: Send, call_id: str, protocol: str | None) -> None:

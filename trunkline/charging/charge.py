@@ -60,6 +60,10 @@ class Charge:
         """What is held of a deployment's or a provider's budget, until it is known who answers."""
         self._parts.append((scope, admitted, limits))
 
+    def hand_to(self, call: Call) -> None:
+        """What it holds is held for another call from now on, which is the one that is settled."""
+        self._call = call
+
     async def release(self) -> None:
         """Gives back what a call holds that failed; its request stays counted."""
         if not self.settled:

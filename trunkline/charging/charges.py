@@ -27,6 +27,7 @@ from ..state.contract import (
     Counters,
     CountersUnavailable,
     Hold,
+    Kind,
     Missing,
     Refused,
 )
@@ -34,7 +35,7 @@ from ..store.database import StoreUnavailable
 from ..telemetry.metrics import Metrics
 from .allowed import Resolve, check_models, narrowed
 from .charge import Charge, ending
-from .estimate import Estimate, Estimator
+from .estimate import NOTHING, Estimate, Estimator
 from .limits import Limit, limits_of, spender, spent
 from .payer import Payer
 from .rows import row_of
@@ -186,6 +187,21 @@ class Charges:
         payer.counted = True
         call.limits = told(admitted)
         return charge, candidates
+
+    async def enter(self, call: Call) -> Charge:
+        """Takes what a session has to its end: a request, and a place among calls at once.
+
+        The calls that are made in it take neither. Raises LimitExceeded; LimitsUnavailable.
+        """
+        payer: Payer = call.payer
+        limits = limits_of((*self._standing.whole, *payer.caller.scopes, *payer.extra), call.group)
+        own = [limit for limit in limits if limit.kind in (Kind.REQUESTS, Kind.PARALLEL)]
+        session = replace(payer, counted=False, placed=False)
+        identity = f"{call.id}~session"
+        if not own:
+            return Charge(self, call, Admitted(identity, (), (), (), 0), ())
+        admitted, kept = await self._admitted(identity, session, own, NOTHING, places=True)
+        return Charge(self, call, admitted, kept)
 
     async def _covered(
         self,

@@ -56,6 +56,7 @@ _SPOKEN: Mapping[str, tuple[str, ...]] = {
     "responses": ("max_output_tokens",),
     "generate_content": (),
     "stream_generate_content": (),
+    "realtime": ("max_output_tokens",),
 }
 """Operations that answer in tokens, with where the client says how many at most."""
 
@@ -73,6 +74,9 @@ class Estimate:
     tokens: int
     cost: int
     stated: bool
+
+
+NOTHING = Estimate(tokens=0, cost=0, stated=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,7 +149,7 @@ def _input(call: Call) -> int:
     size = _plain_bytes(call.body)
     if size is None:
         size = text_bytes(call)
-    tokens = size // LEAST_BYTES + AROUND + turns * A_TURN
+    tokens = size // LEAST_BYTES + AROUND + turns * A_TURN + call.context
     raw = call.raw
     if b'"type"' in raw or b'"inline' in raw:
         tokens += MEDIUM_TOKENS * sum(raw.count(mark) for mark in _MEDIA)

@@ -16,6 +16,14 @@ from ..settings.schema import ModelEntry
 _BEDROCK_ROUTES = ("converse", "converse_like", "invoke")
 _PRICE = "_cost"
 
+_TRANSCRIBING = frozenset({"openai", "azure"})
+_TRANSCRIBERS = """
+    whisper-1 gpt-4o-transcribe gpt-4o-transcribe-diarize gpt-4o-mini-transcribe
+    gpt-4o-mini-transcribe-2025-03-20 gpt-4o-mini-transcribe-2025-12-15 gpt-realtime-whisper
+""".split()
+"""Models that clients of realtime sessions have what is heard written down by: no entry names them.
+"""
+
 _REPLACED: Mapping[str, tuple[str, ...]] = {
     "input_cost_per_token": ("input_cost_per_", "cache_"),
     "output_cost_per_token": ("output_cost_per_",),
@@ -54,6 +62,8 @@ def price_map(
         provider = params.custom_llm_provider or prefix
         for upstream in {params.model, rest}:
             names.update(names_of(params.model, provider, upstream, entry.model_info.base_model))
+        if provider in _TRANSCRIBING:
+            names.update(_TRANSCRIBERS, (f"azure/{each}" for each in _TRANSCRIBERS))
     return PriceMap.of(names, file)
 
 
