@@ -5,18 +5,21 @@ from __future__ import annotations
 import argparse
 from importlib import import_module
 
-from .errors import MlopsError
+from .embedders.made import Made
+from .files import check_replaceable, replace_folder
 
-KINDS = {"static": "distill:distill", "onnx": "onnx_export:export"}
-"""Module and function, which take the folder to write to."""
+KINDS = {
+    "static": ("distill", "distill", "table.safetensors"),
+    "onnx": ("onnx_export", "export", "model.onnx"),
+}
+"""Module and function, which makes the files; and the file by which a folder of them is known."""
 
 
 def run(options: argparse.Namespace) -> int:
-    module, _, function = KINDS[options.kind].partition(":")
+    module, function, marker = KINDS[options.kind]
+    check_replaceable(options.output, marker)
     make = getattr(import_module(f"{__package__}.embedders.{module}"), function)
-    try:
-        make(options.output)
-    except OSError as error:
-        raise MlopsError(f"{options.output}: {error.strerror or error}") from None
+    made: Made = make()
+    replace_folder(made.with_papers(), options.output, marker=marker)
     print(f"{options.output}: embedder_path of a configuration, --embedder-path of these commands")
     return 0

@@ -54,9 +54,8 @@ def replace_folder(files: Mapping[str, bytes], output: Path, *, marker: str) -> 
     marker: the file by which an earlier folder of the same kind is known; another kind of folder
     that holds anything is left as it is. Raises MlopsError.
     """
+    check_replaceable(output, marker)
     try:
-        if output.exists() and not _replaceable(output, marker):
-            raise MlopsError(f"{output}: it is there already, and holds no {marker}")
         output.parent.mkdir(parents=True, exist_ok=True)
         beside = Path(tempfile.mkdtemp(prefix=f".{output.name}.", dir=output.parent))
         try:
@@ -68,8 +67,16 @@ def replace_folder(files: Mapping[str, bytes], output: Path, *, marker: str) -> 
         raise MlopsError(f"{output}: {error.strerror or error}") from None
 
 
-def _replaceable(output: Path, marker: str) -> bool:
-    return output.is_dir() and ((output / marker).is_file() or not any(output.iterdir()))
+def check_replaceable(output: Path, marker: str) -> None:
+    """Raises MlopsError where `replace_folder` would leave what is there as it is."""
+    try:
+        there = output.exists()
+        if there and not ((output / marker).is_file() or not any(output.iterdir())):
+            raise MlopsError(f"{output}: it is there already, and holds no {marker}")
+    except NotADirectoryError:
+        raise MlopsError(f"{output}: it is there already, and is no folder") from None
+    except OSError as error:
+        raise MlopsError(f"{output}: {error.strerror or error}") from None
 
 
 def _fill(folder: Path, files: Mapping[str, bytes]) -> None:

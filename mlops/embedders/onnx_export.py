@@ -11,17 +11,16 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Iterable
-from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-import numpy as np
-
 from trunkline.routing.embedding.onnx import FACTS, MODEL, TOKENIZER, OnnxEmbedder
 from trunkline.routing.embedding.tokens import WordPieces
 
+from ..errors import MlopsError
 from .distill import bare
+from .made import Made
 from .minilm import Source, source
 
 ID = "minilm-onnx-384"
@@ -42,36 +41,33 @@ PROBES = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Exported:
-    """folder: where `model.onnx` and `tokenizer.json` are.
+def export(probes: Iterable[str] = PROBES) -> Made:
+    """`model.onnx` and `tokenizer.json`. It takes half a minute.
 
-    worst, mean: cosine of the exported model's embeddings to the original's, over some texts.
-    """
+    probes: texts on which the exported model is compared with the original.
 
-    folder: Path
-    worst: float
-    mean: float
-
-
-def export(output: Path, probes: Iterable[str] = PROBES) -> Exported:
-    """Writes `model.onnx` and `tokenizer.json` into a folder. It takes half a minute.
-
-    Raises ValueError where the exported model isn't close to the original.
+    Raises MlopsError where it isn't close to it.
     """
     minilm = source()
     sentence = _sentence(minilm.model())
-    output.mkdir(parents=True, exist_ok=True)
-    with TemporaryDirectory() as folder:
-        exact, small = Path(folder, "exact.onnx"), Path(folder, "small.onnx")
+    with TemporaryDirectory() as name:
+        folder = Path(name)
+        exact, small = folder / "exact.onnx", folder / "small.onnx"
         _export(sentence, exact)
         _quantise(exact, small)
-        _describe(small, output / MODEL)
-    (output / TOKENIZER).write_text(bare(minilm.tokenizer_file()), "utf-8")
-    cosines = _cosines(minilm, sentence, OnnxEmbedder(output), probes)
-    if min(cosines) < ENOUGH:
-        raise ValueError(f"a cosine of {min(cosines):.3f} to the original is less than {ENOUGH}")
-    return Exported(output, worst=min(cosines), mean=float(np.mean(cosines)))
+        files = {MODEL: _described(small), TOKENIZER: bare(minilm.tokenizer_file()).encode()}
+        for file, data in files.items():
+            (folder / file).write_bytes(data)
+        worst = min(_cosines(minilm, sentence, OnnxEmbedder(folder), probes))
+    if worst < ENOUGH:
+        raise MlopsError(f"a cosine of {worst:.3f} to the original is less than {ENOUGH}")
+    return Made(
+        "onnx",
+        minilm,
+        files,
+        "the transformer is exported to ONNX with the mean over a text's tokens, and its weights"
+        " are stored as int8 with a step for each output channel",
+    )
 
 
 def _sentence(model: Any) -> Any:
@@ -118,14 +114,14 @@ def _quantise(exact: Path, small: Path) -> None:
     quantize_dynamic(exact, small, per_channel=True, reduce_range=True, weight_type=QuantType.QInt8)
 
 
-def _describe(small: Path, path: Path) -> None:
-    """Lets the model say what it is."""
+def _described(small: Path) -> bytes:
+    """The model, which says what it is."""
     import onnx  # noqa: PLC0415
 
     model = onnx.load(small)
     facts = {"id": ID, "max_tokens": MAX_TOKENS}
     onnx.helper.set_model_props(model, {FACTS: json.dumps(facts, sort_keys=True)})
-    path.write_bytes(model.SerializeToString(deterministic=True))
+    return bytes(model.SerializeToString(deterministic=True))
 
 
 def _cosines(

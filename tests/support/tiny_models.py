@@ -1,7 +1,9 @@
 """Models of Hugging Face's kinds and layout, small enough to make and train in a test."""
 
+import json
 from pathlib import Path
 
+import torch
 from tokenizers import (
     Tokenizer,
     decoders,
@@ -12,6 +14,8 @@ from tokenizers import (
     trainers,
 )
 from transformers import (
+    BertConfig,
+    BertModel,
     DebertaV2Config,
     DebertaV2Model,
     LlamaConfig,
@@ -19,6 +23,8 @@ from transformers import (
     PreTrainedTokenizerFast,
 )
 
+PIECES = 4000
+"""Of BERT's vocabulary, which is in the order of frequency."""
 SMALL = {
     "hidden_size": 32,
     "num_attention_heads": 1,
@@ -55,6 +61,27 @@ def encoder(folder: Path, texts: list[str]) -> Path:
         type_vocab_size=0,
     )
     DebertaV2Model(config).save_pretrained(folder)
+    return folder
+
+
+def minilm(folder: Path, tokenizer: Path, seed: int = 0, outlier: float = 1.0) -> Path:
+    """A BERT in the place of MiniLM's, wide enough for the table's dimensions. Untrained.
+
+    tokenizer: the file of one for BERT's vocabulary, of which the first pieces are taken.
+    outlier: by which one weight of each output is larger than the others.
+    """
+    torch.manual_seed(seed)
+    config = BertConfig(**SMALL | {"hidden_size": 264}, num_hidden_layers=1, vocab_size=PIECES)
+    model = BertModel(config)
+    with torch.no_grad():
+        for layer in model.encoder.modules():
+            if isinstance(layer, torch.nn.Linear):
+                layer.weight[:, 0] *= outlier
+    model.save_pretrained(folder)
+    found = json.loads(tokenizer.read_text("utf-8"))
+    pieces = found["model"]["vocab"]
+    found["model"]["vocab"] = {piece: number for piece, number in pieces.items() if number < PIECES}
+    (folder / "tokenizer.json").write_text(json.dumps(found), "utf-8")
     return folder
 
 
