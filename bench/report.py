@@ -100,7 +100,8 @@ def _routing(routing: Figures) -> Iterator[str]:
         f" {min(each['apgr'] for each in pairs['splits']):.3f} to"
         f" {max(each['apgr'] for each in pairs['splits']):.3f}), CPT(50%)"
         f" {pairs['cpt_50%']:.0%}, CPT(80%) {pairs['cpt_80%']:.0%}. `auto` answers"
-        f" {through['auto']:,.0f} requests/s, one model {through['fixed']:,.0f}."
+        f" {through['auto']:,.0f} requests/s where every query is new and"
+        f" {through['recurring']:,.0f} where they recur, one model {through['fixed']:,.0f}."
     )
     yield ""
     yield "![Quality against cost](frontier.svg)"

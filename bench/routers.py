@@ -41,6 +41,8 @@ SPLITS = (0, 1, 2, 3, 4)
 CONNECTIONS = 32
 DISTINCT = 8_000
 """Distinct requests, more than the gateway remembers embeddings of."""
+RECURRING = 500
+"""Distinct requests that come again and again, as those of agents and of load generators do."""
 
 Say = Callable[[str], None]
 
@@ -194,16 +196,18 @@ def _gateway(bundle: Path, upstream: Server) -> Iterator[Server]:
 
 
 def _throughput(bundle: Path, upstream: Server, say: Say, rounds: int, seconds: float) -> Figures:
-    """Requests a second to `auto` and to one model, in turn; all requests differ."""
+    """Requests a second to `auto` with queries that are all new, with such that recur, and to one
+    model, in turn."""
     fixed = next(iter(json.loads(CANDIDATES.read_text())))
     texts = _texts()
-    rates: dict[str, list[float]] = {"auto": [], "fixed": []}
+    rates: dict[str, list[float]] = {"auto": [], "recurring": [], "fixed": []}
     with _gateway(bundle, upstream) as server:
         headers = {"content-type": "application/json", "authorization": f"Bearer {KEY}"}
         clients = {
             name: Client(server, headers, name=f"{server.name}-{name}", bodies=bodies)
             for name, bodies in (
                 ("auto", [_asked("auto", text) for text in texts]),
+                ("recurring", [_asked("auto", text) for text in texts[:RECURRING]]),
                 ("fixed", [_asked(fixed, text) for text in texts]),
             )
         }
@@ -211,17 +215,23 @@ def _throughput(bundle: Path, upstream: Server, say: Say, rounds: int, seconds: 
         for client in clients.values():
             client.load(CONNECTIONS, seconds)
         for number in range(rounds):
-            names = list(clients) if number % 2 else list(reversed(clients))
-            for name in names:
+            names = list(clients)
+            for name in names[number % len(names) :] + names[: number % len(names)]:
                 wait_until_idle([server])
                 rates[name].append(clients[name].load(CONNECTIONS, seconds).rate)
                 say(f"round {number + 1}: {name}, {rates[name][-1]:,.0f}/s")
     return {
         "auto": median(rates["auto"]),
+        "recurring": median(rates["recurring"]),
         "fixed": median(rates["fixed"]),
-        "ratio": median(a / b for a, b in zip(rates["auto"], rates["fixed"], strict=True)),
+        "ratio": _ratio(rates["auto"], rates["fixed"]),
+        "recurring_ratio": _ratio(rates["recurring"], rates["fixed"]),
         "rounds": rates,
     }
+
+
+def _ratio(rates: Sequence[float], others: Sequence[float]) -> float:
+    return median(a / b for a, b in zip(rates, others, strict=True))
 
 
 def _asked(model: str, text: str) -> bytes:

@@ -31,6 +31,12 @@ MOST_WAITING = 64
 """Decisions that may be made or waited for in threads; more are not begun."""
 REMEMBERED = 16
 """Sets of labels, of the latest bundles, of which it is kept who stands for them."""
+RECENT, LONGEST_RECENT = 2_048, 1_000
+"""Rankings that are kept, of queries with at most so many characters: each turn of an agent asks
+the same again."""
+
+Ranking = tuple[tuple[str, ...], tuple[float, ...]]
+"""Labels, the best first, and their scores."""
 
 
 Cost = Callable[[Deployment, Call], int | None]
@@ -85,6 +91,7 @@ class Learned:
     def swap(self, loaded: Loaded) -> None:
         """Puts another bundle into force, for the decisions that are made from now on."""
         self.loaded = loaded
+        self._ranked = lru_cache(maxsize=RECENT)(_ranked)
         trial = loaded.trial
         if trial is not None and trial.candidate is None:
             self._arms.unusable(trial.id, CANDIDATE)
@@ -165,9 +172,12 @@ class Learned:
             text = query_of(call)
             if text:
                 asked = text, user_of(call), call.cost_weight
-                blocking = loaded.blocking
-                found = await self._in_thread(loaded, *asked) if blocking else loaded.scores(*asked)
-                ranking, scores = ranked(loaded.labels, found)
+                if loaded.blocking:
+                    ranking, scores = await self._in_thread(loaded, *asked)
+                elif len(text) <= LONGEST_RECENT:
+                    ranking, scores = self._ranked(loaded, *asked)
+                else:
+                    ranking, scores = _ranked(loaded, *asked)
                 missing = "" if ranking else "error"
             else:
                 missing = "no_query"
@@ -188,13 +198,13 @@ class Learned:
 
     async def _in_thread(
         self, loaded: Loaded, text: str, user: str, cost_weight: float | None
-    ) -> np.ndarray:
+    ) -> Ranking:
         if self._waiting >= MOST_WAITING:
             raise _Busy
         if self._threads is None:
             self._threads = ThreadPoolExecutor(THREADS, "trunkline-routing")
         self._waiting += 1
-        made = self._threads.submit(loaded.scores, text, user, cost_weight)
+        made = self._threads.submit(_ranked, loaded, text, user, cost_weight)
         loop = asyncio.get_running_loop()
         made.add_done_callback(lambda _: self._free_in(loop))
         return await asyncio.wait_for(asyncio.wrap_future(made), self._timeout)
@@ -220,9 +230,11 @@ def _labels(models: tuple[Deployment, ...], names: tuple[str, ...]) -> dict[str,
     return label_of(by_label(models, names))
 
 
-def ranked(
-    labels: tuple[str, ...], scores: np.ndarray
-) -> tuple[tuple[str, ...], tuple[float, ...]]:
+def _ranked(loaded: Loaded, text: str, user: str, cost_weight: float | None) -> Ranking:
+    return ranked(loaded.labels, loaded.scores(text, user, cost_weight))
+
+
+def ranked(labels: tuple[str, ...], scores: np.ndarray) -> Ranking:
     """The labels, the best first, and their scores; nothing where a score isn't a number."""
     values = scores.tolist()
     if math.isnan(sum(values)) and any(map(math.isnan, values)):
