@@ -101,6 +101,8 @@ PRICES = {
 
 
 def config(openai: FakeOpenAI, talker: str = "http://127.0.0.1:9/v1", **router: Any) -> dict:
+    capped = model("capped", "openai/voice", openai.base_url, **PRICES)
+    capped["litellm_params"]["max_budget"] = 3 * EACH / 1e9
     led_through = {"path": "/led", "target": f"{talker}/realtime", "auth": True}
     return {
         "general_settings": {
@@ -113,7 +115,7 @@ def config(openai: FakeOpenAI, talker: str = "http://127.0.0.1:9/v1", **router: 
             model("voice", "openai/voice", openai.base_url, **PRICES),
             model("talk", "openai/gpt-realtime", talker),
             model("listen", "openai/gpt-realtime-whisper", talker),
-            model("free", "openai/unheard-of", talker),
+            capped,
         ],
     }
 
@@ -277,6 +279,14 @@ async def test_a_budget_ends_a_session_when_it_is_used_up(fleet):
     with pytest.raises(AssertionError):
         async with session(fleet, caller.key) as again:
             await events(again, "session.created")
+
+
+@pytest.mark.criterion("R11.5")
+async def test_a_deployments_own_budget_ends_its_sessions(fleet):
+    caller = await calling(fleet)
+    async with session(fleet, caller.key, group="capped") as socket:
+        times, error = await ended(socket)
+        assert (times, error["code"]) == (3, "budget_exceeded")
 
 
 @pytest.mark.criterion("R11.5", "R12.3")

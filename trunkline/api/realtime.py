@@ -149,6 +149,7 @@ class _Talk:
         finally:
             if self._charge is not None:
                 await self._charge.leave()
+            call.let_go()
 
     async def _bridged(
         self, receive: Receive, send: Send, provider: aiohttp.ClientWebSocketResponse

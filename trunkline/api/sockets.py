@@ -15,6 +15,7 @@ from .http import Scope, Send, encode
 KEY_PROTOCOL = "openai-insecure-api-key."
 """How a subprotocol begins that carries a key: browsers can set no headers on a WebSocket."""
 
+UNAVAILABLE = 503
 LOOK_SECONDS = 1.0
 """Seconds between two looks at whether a client may still call."""
 
@@ -43,10 +44,15 @@ def code_of(error: GatewayError) -> int:
 
 
 async def until_refused(let_in: Callable[[], Awaitable[object]]) -> Never:
-    """Looks each second whether a client may still call. Raises what `let_in` raises when not."""
+    """Looks each second whether a client may still call. Raises what `let_in` raises when not;
+    while that can't be told, nothing."""
     while True:
         await asyncio.sleep(LOOK_SECONDS)
-        await let_in()
+        try:
+            await let_in()
+        except GatewayError as error:
+            if error.status != UNAVAILABLE:
+                raise
 
 
 async def accept(send: Send, call_id: str, protocol: str | None) -> None:
