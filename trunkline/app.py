@@ -6,7 +6,6 @@ import asyncio
 import gc
 import logging
 import os
-import ssl
 import tempfile
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -28,11 +27,11 @@ from .providers.direct import DirectLane
 from .providers.lanes import Lanes
 from .providers.litellm_lane import LitellmLane
 from .providers.mock_lane import MockLane
+from .providers.session import session_of
 from .routing.health import Health
 from .routing.shared_cooldowns import SharedCooldowns
 from .serving import Lasting, needs_litellm
 from .settings import Settings
-from .settings.schema import LitellmSettings
 from .settings.strategies import BUILT_IN, LEARNED
 from .telemetry import traces
 from .telemetry.metrics import Metrics, Switched
@@ -154,7 +153,7 @@ class Application:
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _start(self) -> Surface:
-        session = partial(_session, self._first)
+        session = partial(session_of, self._first)
         self._session = session() if self._warms else late(session)
         self._traces = traces.begun(self._first.litellm_settings, os.environ)
         alarms = Alarms(asyncio.get_running_loop())
@@ -202,7 +201,7 @@ class Application:
 
         await asyncio.to_thread(bookkeeping.bring_up_to_date, self._first)
         self._books = bookkeeping.Books(self._first, metrics, self._workers)
-        await self._books.start()
+        await self._books.start(asks=self._warms)
         return self._books
 
     def _folder(self) -> Path:
@@ -229,35 +228,6 @@ class Application:
 
 def _nothing_warmed() -> None:
     """In the place of an import in the background, where there is no background."""
-
-
-def _session(settings: Settings) -> aiohttp.ClientSession:
-    """What the direct lane reaches providers with."""
-    proxied = any(os.environ.get(name) for name in ("HTTPS_PROXY", "https_proxy", "HTTP_PROXY"))
-    return aiohttp.ClientSession(
-        # Idle connections are given up before common servers and load balancers give them up.
-        connector=aiohttp.TCPConnector(
-            limit=0, keepalive_timeout=15, ttl_dns_cache=30, ssl=_tls(settings.litellm_settings)
-        ),
-        cookie_jar=aiohttp.DummyCookieJar(),
-        headers={"accept-encoding": "identity", "user-agent": "trunkline"},
-        read_bufsize=2**18,
-        trust_env=proxied,
-    )
-
-
-def _tls(settings: LitellmSettings) -> ssl.SSLContext | bool:
-    """How providers' certificates are checked: `ssl_verify`, or a file of authorities there."""
-    verify, certificate = settings.ssl_verify, settings.ssl_certificate
-    if verify is False:
-        return False
-    authorities = verify if isinstance(verify, str) else os.environ.get("SSL_CERT_FILE")
-    if not (authorities or certificate):
-        return True
-    context = ssl.create_default_context(cafile=authorities)
-    if certificate:
-        context.load_cert_chain(certificate)
-    return context
 
 
 def _settle_memory() -> None:

@@ -17,15 +17,22 @@ from .access.periods import next_reset, parse
 from .access.registry import Registry
 from .access.scopes import Level
 from .access.secrets import Secrets
+from .charging.batches import Batches, Terms
 from .charging.charges import Charges
 from .charging.estimate import Estimator
+from .charging.provider_batches import ProviderBatches
 from .charging.standing import Standing
+from .ledger.at_once import AtOnce
 from .ledger.book import PriceBook
 from .ledger.ledger import Ledger
 from .ledger.upkeep import Upkeep
+from .live.facts import map_file
 from .live.snapshot import Snapshot
+from .providers.lanes import Lanes
+from .routing.policy import RoutingPolicy
 from .settings import Settings
 from .settings.learned import located
+from .settings.price_map import PriceMap
 from .state.build import build, warning
 from .store.database import Database, address
 from .store.schema import upgrade
@@ -54,6 +61,7 @@ class Books:
     """Everything that outlives one snapshot: the database, the counters, the ledger.
 
     registry: for the management of keys, users and budgets. directory: who calls.
+    batches: what providers work at for hours.
     """
 
     def __init__(self, settings: Settings, metrics: Metrics, workers: int) -> None:
@@ -92,16 +100,24 @@ class Books:
             stream=stream,
             logs=not general.disable_spend_logs,
         )
+        self.batches = Batches(
+            self.database,
+            AtOnce(self.database, upkeep.reset, logs=not general.disable_spend_logs),
+            shared=self._streams,
+        )
         self._charges: WeakSet[Charges] = WeakSet()
 
-    async def start(self) -> None:
-        """Begins what runs in the background."""
+    async def start(self, *, asks: bool = True) -> None:
+        """Begins what runs in the background. asks: whether providers are asked for batches."""
         self.counters.before_resume(self.ledger.flush)
         self.ledger.start()
+        if asks:
+            self.batches.start()
 
     def charges(self, snapshot: Snapshot) -> Charges:
         """How the calls of a snapshot are charged."""
-        prices_of, general = PriceBook(snapshot.facts_of), snapshot.settings.general_settings
+        settings, general = snapshot.settings, snapshot.settings.general_settings
+        prices_of = PriceBook(snapshot.facts_of, lambda: PriceMap.whole(map_file(settings)))
         charges = Charges(
             self.counters,
             self.ledger,
@@ -109,12 +125,20 @@ class Books:
             Estimator(prices_of, snapshot.facts_of, general.default_output_tokens),
             prices_of,
             self._metrics,
-            Standing(snapshot.settings),
+            Standing(settings),
+            prices_named=prices_of.named,
             streams=self._streams,
             budget_status=general.budget_exceeded_status,
         )
         self._charges.add(charges)
         return charges
+
+    def batches_of(
+        self, snapshot: Snapshot, charges: Charges, lanes: Lanes, policy: RoutingPolicy
+    ) -> Batches:
+        """The batches, charged by a snapshot from now on."""
+        self.batches.turn_to(Terms(snapshot, charges, ProviderBatches(lanes, policy)))
+        return self.batches
 
     def registry_of(self, snapshot: Snapshot) -> Registry:
         """What the management of keys works with, as a snapshot's configuration says."""
@@ -130,6 +154,7 @@ class Books:
 
     async def close(self) -> None:
         """Writes what is to be written, and ends what runs in the background."""
+        await self.batches.close()
         for charges in list(self._charges):
             await charges.close()
         await self.ledger.close()

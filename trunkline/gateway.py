@@ -34,6 +34,7 @@ from .telemetry.metrics import Metrics
 
 if TYPE_CHECKING:
     from .access.registry import Registry
+    from .charging.batches import Batches
     from .charging.charges import Charges
     from .routing.recording import Recorder
     from .routing.workflows.workflow import Workflows
@@ -56,6 +57,7 @@ class Serving:
     recorder: keeps what learned strategies decided; None where nobody asked for it.
     answers: keeps answers, and gives them again; None where they aren't cached.
     charges: admits calls and settles them; None where calls are charged to nobody.
+    batches: charges batches once they have ended; None where calls are charged to nobody.
     registry: where keys, users and budgets are; None where there is no database.
     stores: asks whether the stores that the configuration names can be reached, by name; None where
         it names none.
@@ -77,6 +79,7 @@ class Serving:
     charges: Charges | None
     registry: Registry | None
     heartbeat: float
+    batches: Batches | None = None
     stores: Callable[[], Awaitable[Mapping[str, bool]]] | None = None
     demands: Demands | None = None
     body_limit: int = int(MEGABYTES) * MEBIBYTE
@@ -312,7 +315,10 @@ async def _attempt_in_account(serving: Serving, call: Call, deployment: Deployme
     finally:
         if sent is not call:
             sent.uploads[0].file.close()
-    return accounts.labelled(call, deployment, answer)
+    answer = accounts.labelled(call, deployment, answer)
+    if serving.batches is not None and call.operation.family == "batches":
+        await serving.batches.seen(call, deployment, answer)
+    return answer
 
 
 async def _connect(

@@ -59,6 +59,10 @@ class Lasting:
         router = build_router(settings, snapshot, self.health, random.Random(), self.learned)
         if any(map(needs_litellm, snapshot.everything)):
             self.warm()
+        charges = books.charges(snapshot) if books else None
+        batches = None
+        if books is not None and charges is not None:
+            batches = books.batches_of(snapshot, charges, self.lanes, router.policy)
         return Serving(
             snapshot=snapshot,
             authenticator=_authenticator(settings.general_settings.master_key, books),
@@ -72,7 +76,8 @@ class Lasting:
             ),
             recorder=self.recorder,
             answers=self.answers,
-            charges=books.charges(snapshot) if books else None,
+            charges=charges,
+            batches=batches,
             registry=books.registry_of(snapshot) if books else None,
             stores=books.reached if books else None,
             heartbeat=settings.general_settings.stream_heartbeat_seconds,

@@ -1,8 +1,9 @@
 """Lambda, on a schedule: budgets begin anew, partitions are made and dropped, keys that expired
-long ago are deleted, and rows that gateways left behind come to the database.
+long ago are deleted, rows that gateways left behind come to the database, and batches that have
+ended are charged.
 
-Running gateways do the first two and the last by themselves; this does them where none runs, and
-tells an alarm where they can't be done. Each step is told of; a run fails in the end where one did.
+Running gateways do all but the keys by themselves; this does it where none runs, and tells an alarm
+where it can't be done. Each step is told of; a run fails in the end where one did.
 """
 
 from __future__ import annotations

@@ -7,11 +7,13 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from trunkline.bookkeeping import Books, bring_up_to_date
 from trunkline.settings import Settings
 from trunkline.telemetry.metrics import Metrics
 
+from .batches import charge
 from .expiry import expire
 from .spending import spent
 
@@ -57,6 +59,7 @@ async def run(settings: Settings, expired_key_days: int, left: Callable[[], floa
         works: dict[str, Work] = {
             "budgets": _uncounted(upkeep.reset),
             "ledger": replay,
+            "batches": _uncounted(partial(charge, books, settings)),
             "partitions": _uncounted(upkeep.tables),
             "keys": expiry,
         }

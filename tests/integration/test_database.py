@@ -63,6 +63,28 @@ def test_the_tables_are_brought_up_to_date_by_a_command(
     assert (second.returncode, second.stdout) == (0, "the database was up to date\n")
 
 
+def test_tables_of_an_older_program_get_what_they_lack(
+    tmp_path: Path, openai: FakeOpenAI, database_url: str
+) -> None:
+    write_config(tmp_path, config(openai, general_settings={"database_url": database_url}))
+    command = ("db", "upgrade", "--config", "config.yaml")
+    trunkline(*command, folder=tmp_path)
+    file = tmp_path / ".trunkline" / "trunkline.db"
+    for statement in (
+        "DROP TABLE trunkline_batches",
+        "UPDATE trunkline_schema SET version_num = '0001'",
+    ):
+        run(database_url, file, statement)
+    done = trunkline(*command, folder=tmp_path)
+    assert done.stdout == "the database is up to date now\n"
+    run(database_url, file, "SELECT place, due_at FROM trunkline_batches")
+
+
+def run(url: str, file: Path, statement: str) -> None:
+    with psycopg.connect(url) if url else sqlite3.connect(file) as connection:
+        connection.execute(statement)
+
+
 def test_tables_of_a_newer_program_are_refused(
     tmp_path: Path, openai: FakeOpenAI, database_url: str
 ) -> None:

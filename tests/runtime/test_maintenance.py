@@ -15,7 +15,7 @@ from tests.support.redis import RedisServer
 
 pytestmark = pytest.mark.timeout(600)
 
-STEPS = ["schema", "budgets", "ledger", "partitions", "keys", "spend"]
+STEPS = ["schema", "budgets", "ledger", "batches", "partitions", "keys", "spend"]
 KEY = (
     "insert into trunkline_keys (token, expires, created_at, updated_at, spend, budget_duration,"
     " budget_reset_at) values"
@@ -65,5 +65,5 @@ def test_budgets_begin_anew_and_keys_end_and_a_step_that_fails_stops_no_other(
         done = [
             each["step"] for each in told(made.log()) if each.get("message") == "a step is done"
         ]
-        assert done[-5:] == [name for name in STEPS if name != "keys"]
+        assert done[-6:] == [name for name in STEPS if name != "keys"]
         assert any("Maintenance_keys_failed" in str(event) for event in told(made.log()))

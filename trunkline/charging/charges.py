@@ -10,13 +10,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
 from typing import Any, Protocol
 
 from ..access.demands import customer_of
 from ..access.directory import Directory
+from ..access.identity import Principal
 from ..access.scopes import Level, Scope
 from ..call import Call, Deployment
 from ..errors import LimitExceeded, LimitsUnavailable
@@ -81,6 +82,7 @@ class Charges:
         metrics: Metrics,
         standing: Standing,
         *,
+        prices_named: Callable[[str, str], Awaitable[Prices | None]] | None = None,
         streams: bool = False,
         budget_status: int = 400,
         clock: Callable[[], float] = time.time,
@@ -88,6 +90,7 @@ class Charges:
         self.counters = counters
         self.ledger = ledger
         self.prices_of = prices_of
+        self.prices_named = prices_named or _no_prices
         self.metrics = metrics
         self.clock = clock
         self.streams = streams
@@ -304,6 +307,27 @@ class Charges:
         """The limits that a deployment has by the configuration, with its provider's."""
         return self._standing.scopes_of(deployment)
 
+    async def holder(self, key: str) -> Principal | None:
+        """Who has a key, by its hash; None where there is no database.
+
+        Raises AuthenticationFailed, StoreUnavailable.
+        """
+        return await self._directory.holder(key) if self._directory is not None else None
+
+    async def budgets_of(
+        self, payer: Payer, group: str, deployment: Deployment
+    ) -> tuple[Limit, ...]:
+        """The budgets that what a payer spends with a deployment counts against.
+
+        Raises PermissionDenied, StoreUnavailable.
+        """
+        extra: tuple[Scope, ...] = ()
+        if self._directory is not None and (payer.customer or payer.tags):
+            extra = await self._extra(self._directory, payer)
+        scopes = (*payer.caller.scopes, *extra, *self.standing_of(deployment))
+        limits = limits_of((*self._standing.whole, *scopes), group)
+        return tuple(limit for limit in limits if limit.budget is not None)
+
     # Settling
 
     def settled(self, settling: Any) -> asyncio.Future[None]:
@@ -326,6 +350,10 @@ class Charges:
         """Waits for what is being settled."""
         if self._settling:
             await asyncio.wait(self._settling)
+
+
+async def _no_prices(provider: str, model: str) -> Prices | None:
+    return None
 
 
 def _as_kept(name: str) -> str:

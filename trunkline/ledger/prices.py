@@ -11,7 +11,7 @@ A cost is in nano-dollars. It is None, never 0, where a price or a quantity isn'
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
@@ -158,6 +158,16 @@ class Prices:
             return _nano(self.standard.levels[0][1].cost(usage))
         cost = self._cost(usage, asked or _PLAIN)
         return None if cost is None else _nano(cost)
+
+    def total(self, usages: Iterable[Usage], asked: Asked) -> int | None:
+        """The same of several calls that ask the same, rounded once."""
+        total = 0
+        for usage in usages:
+            cost = self._cost(usage, asked)
+            if cost is None:
+                return None
+            total += cost
+        return _nano(total)
 
     def bound(self, input_tokens: int, output_tokens: int, asked: Asked | None = None) -> int:
         """Nano-dollars that a call with at most so many tokens costs at most.

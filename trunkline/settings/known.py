@@ -67,8 +67,7 @@ LATER: Mapping[str, frozenset[str]] = {
         litellm_license max_batch_file_size_mb max_file_size_mb
         max_in_flight_requests_per_worker max_queued_requests_per_worker
         max_response_size_mb maximum_spend_logs_retention_interval
-        model_list_healthy_only otel proxy_batch_polling_interval
-        proxy_batch_write_at proxy_budget_rescheduler_max_time
+        model_list_healthy_only otel proxy_batch_write_at proxy_budget_rescheduler_max_time
         proxy_budget_rescheduler_min_time proxy_config_reload_interval_seconds
         spend_report_frequency supported_db_objects ui_access_mode
         use_azure_key_vault use_google_kms use_redis_transaction_buffer

@@ -617,6 +617,7 @@ class GeneralSettings(Section):
     secrets_refresh_interval: seconds between looks at the secrets of AWS that are in use.
     config_hot_reload: take a changed configuration into service.
     config_reload_interval: seconds between looks at where it comes from.
+    proxy_batch_polling_interval: seconds after which a provider is asked whether a batch has ended.
     cost_map_path: a price map to take in the place of LiteLLM's packaged one.
     default_output_tokens: tokens that a budget reserves for the answer of a call that states no
         maximum; without it, the most that its model can answer.
@@ -660,6 +661,7 @@ class GeneralSettings(Section):
     key_grace_seconds: Seconds = 3600.0
     budget_exceeded_status: Annotated[int, one_of(400, 402, 429)] = 400
     default_output_tokens: Count | None = None
+    proxy_batch_polling_interval: Seconds = 3600.0
     cost_map_path: Text | None = None
     key_management_system: Text | None = None
     key_management_settings: KeyManagement = KeyManagement()

@@ -27,7 +27,7 @@ from .database import CONNECT_SECONDS, StoreError
 
 log = logging.getLogger("trunkline.store")
 
-HEAD = "0001"
+HEAD = "0002"
 """The newest step in `migrations/versions`."""
 
 VERSION_TABLE = "trunkline_schema"

@@ -15,6 +15,7 @@ Their own names begin with `trunkline_`, so that they can stand in a database th
     models          deployments that were added while the gateway ran; parameters sealed
     spend_logs      one row a call; on PostgreSQL partitioned by day
     spend_seen      their ids alone, for some days, where no rows are kept
+    batches         what providers work at for hours: whose, and whether it was charged
     daily_spend     sums of them by day and who was charged; stay when the rows are dropped
     daily_tag_spend the same by tag
     routing_records on PostgreSQL, one row a call that a learned strategy routed
@@ -323,6 +324,42 @@ spend_logs = Table(
     Index("ix_trunkline_spend_logs_of_user", "user_id", "started_at"),
     Index("ix_trunkline_spend_logs_of_team", "team_id", "started_at"),
     postgresql_partition_by="RANGE (started_at)",
+)
+
+batches = Table(
+    "trunkline_batches",
+    METADATA,
+    # The provider's server, and its id of the batch.
+    Column("place", Text, nullable=False),
+    Column("batch_id", Text, nullable=False),
+    # Of its row in spend_logs, and of the call that created it.
+    _text("request_id"),
+    _text("parent_id"),
+    _text("account"),
+    _text("model_id"),
+    _text("model_group"),
+    _text("api_key"),
+    _text("key_alias"),
+    _text("user_id"),
+    _text("team_id"),
+    _text("organization_id"),
+    _text("end_user"),
+    _json("request_tags", "[]"),
+    _text("requester_ip_address"),
+    _text("trace_id"),
+    Column("created_at", Instant, nullable=False, index=True),
+    # When the provider is to be asked for it, unless somebody has asked before.
+    Column("due_at", Instant, nullable=False),
+    # When it was first seen to have ended: the time of its row.
+    Column("ended_at", Instant),
+    Column("charged_at", Instant, index=True),
+    PrimaryKeyConstraint("place", "batch_id"),
+    Index(
+        "ix_trunkline_batches_due",
+        "due_at",
+        postgresql_where=text("charged_at IS NULL"),
+        sqlite_where=text("charged_at IS NULL"),
+    ),
 )
 
 

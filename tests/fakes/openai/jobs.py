@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from typing import Any
 
 import orjson
 
@@ -32,6 +33,8 @@ def _batch(x: Exchange, given: Object) -> Object:
     FILES.named(x, given["input_file_id"])
     return {
         "endpoint": given["endpoint"],
+        "model": None,
+        "usage": None,
         "errors": None,
         "input_file_id": given["input_file_id"],
         "completion_window": given["completion_window"],
@@ -46,8 +49,15 @@ def _batch(x: Exchange, given: Object) -> Object:
 
 
 def _finish_batch(x: Exchange, batch: Object) -> None:
-    """Answer every line of the input file, as the endpoint itself would."""
-    if batch["status"] != "validating":
+    """End it as the provider says; if well, answer every line of the input file, as the endpoint
+    itself would."""
+    provider: Any = x.provider
+    if batch["status"] == "cancelling":
+        batch |= {"status": "cancelled", "cancelled_at": int(time.time())}
+    if batch["status"] not in ("validating", "in_progress"):
+        return
+    if provider.batch_status != "completed":
+        batch["status"] = provider.batch_status
         return
     lines = contents(x)[batch["input_file_id"]]["body"].splitlines()
     answers = [_answered(x, batch["endpoint"], orjson.loads(line)) for line in lines if line]
@@ -56,6 +66,8 @@ def _finish_batch(x: Exchange, batch: Object) -> None:
     now = int(time.time())
     batch |= {
         "status": "completed",
+        "model": next((answer["response"]["body"]["model"] for answer in answers), None),
+        "usage": _batch_usage(answers) if provider.batch_usage else None,
         "output_file_id": output["id"],
         "request_counts": {"total": len(answers), "completed": len(answers), "failed": 0},
         "in_progress_at": now,
@@ -64,8 +76,33 @@ def _finish_batch(x: Exchange, batch: Object) -> None:
     }
 
 
+def _batch_usage(answers: list[Object]) -> Object:
+    """What all answers used, under the names of the Responses API."""
+
+    def summed(*names: str) -> int:
+        total = 0
+        for answer in answers:
+            held = answer["response"]["body"]["usage"]
+            for name in names:
+                held = held.get(name) or {}
+            total += held or 0
+        return total
+
+    return {
+        "input_tokens": summed("prompt_tokens"),
+        "input_tokens_details": {"cached_tokens": summed("prompt_tokens_details", "cached_tokens")},
+        "output_tokens": summed("completion_tokens"),
+        "output_tokens_details": {
+            "reasoning_tokens": summed("completion_tokens_details", "reasoning_tokens")
+        },
+        "total_tokens": summed("total_tokens"),
+    }
+
+
 def _answered(x: Exchange, endpoint: str, line: Object) -> Object:
-    x.script = Script()
+    provider: Any = x.provider
+    model = line["body"].get("model", "")
+    x.script = Script(usage=provider.batch_tokens, model=model + provider.batch_version)
     asked = line["body"]
     if endpoint.endswith("/embeddings"):
         body = completions.embedded(x, asked)

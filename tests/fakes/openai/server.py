@@ -10,6 +10,7 @@ import orjson
 
 from ..faults import RateLimitHeaders
 from ..reply import Exchange, Refused, Reply, event
+from ..script import Tokens
 from ..server import FakeProvider, Route
 from . import (
     assistants,
@@ -77,7 +78,12 @@ def error_object(
 
 
 class FakeOpenAI(FakeProvider):
-    """OpenAI under `/v1`; `url + "/v1"` is what an SDK calls its base URL."""
+    """OpenAI under `/v1`; `url + "/v1"` is what an SDK calls its base URL.
+
+    batch_status: what batches come to when they are next read ("in_progress" for not yet).
+    batch_usage: whether the object tells what was used. batch_tokens: of each answer in them.
+    batch_version: what is added to the model's name there ("-2024-08-06").
+    """
 
     name = "openai"
     prefix = "/v1"
@@ -85,6 +91,15 @@ class FakeOpenAI(FakeProvider):
     obfuscates: bool = True
     usage_in_last_chunk: bool = False
     reasoning_field: str = ""
+    batch_status: str = "completed"
+    batch_usage: bool = True
+    batch_tokens: Tokens = Tokens()
+    batch_version: str = ""
+
+    def reset(self) -> None:
+        super().reset()
+        self.batch_status, self.batch_usage = "completed", True
+        self.batch_tokens, self.batch_version = Tokens(), ""
 
     @property
     def base_url(self) -> str:
