@@ -18,6 +18,7 @@ from .configuration import Configuration
 from .errors import BundleError, ConfigError
 from .live.bundles import share
 from .settings import Settings
+from .settings.folders import records_folder, unwritable
 
 T = TypeVar("T")
 
@@ -47,8 +48,10 @@ def serve(options: argparse.Namespace) -> int:
     if configuration.problem:
         _refuse(f"{configuration.problem}; the last good copy is served")
     os.environ.update(read.exported)
+    _check_folders(settings, keep=True)
     _check_bundle(settings)
     _bring_up_to_date(settings)
+    _check_records(settings)
     problem = _occupied(options.host, options.port)
     if problem:
         return _refuse(f"cannot listen on {options.host}:{options.port}: {problem}")
@@ -82,6 +85,7 @@ def _open_to_all(host: str, settings: Settings) -> str | None:
 def check(options: argparse.Namespace) -> int:
     """Says what `serve` would say of a configuration, without serving it."""
     settings = _load(options.file)
+    _check_folders(settings, keep=False)
     _check_bundle(settings)
     for warning in settings.warnings:
         print(f"warning: {warning}")
@@ -129,6 +133,29 @@ def _read(read: Callable[[], T]) -> T:
         for reason in str(error).splitlines():
             _refuse(reason)
     raise SystemExit(USAGE) from None
+
+
+def _check_folders(settings: Settings, *, keep: bool) -> None:
+    """Ends the program where what is to be written can't be. keep: see `unwritable`."""
+    problems = list(unwritable(settings, keep=keep))
+    for problem in problems:
+        _refuse(problem)
+    if problems:
+        raise SystemExit(USAGE)
+
+
+def _check_records(settings: Settings) -> None:
+    """Ends the program where routing records can't be kept in the file that they are to be in."""
+    folder = records_folder(settings)
+    if folder is None:
+        return
+
+    from .store.routing_records import File, StoreError  # noqa: PLC0415 - with sqlite3
+
+    try:
+        File(folder)
+    except StoreError as error:
+        raise SystemExit(_refuse(f"the routing records can't be kept: {error}")) from None
 
 
 def _check_bundle(settings: Settings) -> None:

@@ -173,8 +173,8 @@ class Maker:
         return self.current.snapshot.facts_of(deployment)
 
     def _record_store(self, settings: Settings) -> RoutingRecords:
-        """PostgreSQL where it is there, else a file."""
-        from .store.routing_records import File, RoutingRecords  # noqa: PLC0415 - with sqlite3
+        """PostgreSQL where it is there, else a file. Raises BundleError."""
+        from .store.routing_records import File, RoutingRecords, StoreError  # noqa: PLC0415
 
         books = self._lasting.books
         if books is not None and books.database.dialect == "postgresql":
@@ -182,7 +182,10 @@ class Maker:
 
             return RoutingRecords(Tables(books.database.url))
         folder = settings.general_settings.data_directory
-        return RoutingRecords(File(located(settings.source.parent, folder)))
+        try:
+            return RoutingRecords(File(located(settings.source.parent, folder)))
+        except StoreError as error:
+            raise BundleError(f"general_settings.routing_records: {error}") from None
 
 
 def _cache_folder(settings: Settings) -> Path:

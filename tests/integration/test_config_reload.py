@@ -319,6 +319,13 @@ def test_a_bad_file_is_refused_as_config_check_refuses_it(gateway: Gateways, tmp
     until(lambda: "can't be read" in (watched(server)["last_error"] or ""))
     assert said(ask(server, "one")) == "first"
 
+    # So is what asks for records where there can be none.
+    (tmp_path / ".trunkline" / "routing.db").mkdir()
+    put(path, config(mock("one", "third"), routing_records=True))
+    until(lambda: "routing.db: unable to open" in (watched(server)["last_error"] or ""))
+    assert look(server).json()["outcomes"][0]["result"] == "refused"
+    assert said(ask(server, "one")) == "first"
+
     put(path, config(mock("one", "fourth")) | counted)
     until(lambda: watched(server)["version"] != first["version"])
     now = watched(server)

@@ -178,5 +178,5 @@ def test_a_data_directory_that_cannot_be_written_is_told_at_the_start(
 ) -> None:
     file = tmp_path / "a file"
     file.write_text("")
-    with pytest.raises(DidNotStart, match="the database can't be used"):
+    with pytest.raises(DidNotStart, match="data_directory: nothing can be written to"):
         gateway(config(openai, general_settings={"data_directory": str(file / "below")}))

@@ -224,6 +224,71 @@ def test_a_file_that_cannot_be_read_is_one_clear_line(
     assert len(ended.stderr.splitlines()) == 1
 
 
+def kept(what: str, folder: str) -> dict:
+    """A configuration by which something is kept in a folder."""
+    general: dict = {"data_directory": folder}
+    told: dict = {}
+    if what == "records":
+        general["routing_records"] = True
+    elif what == "accounts":
+        general["master_key"] = "sk-master"
+    elif what == "answers":
+        told = {"cache": True, "cache_params": {"type": "disk"}}
+    return MOCK | {"general_settings": general, "litellm_settings": told}
+
+
+@pytest.mark.parametrize("what", ["records", "accounts", "answers"])
+@pytest.mark.parametrize(
+    ("name", "reason"),
+    [
+        ("a file", "Not a directory"),
+        ("a file/below", "Not a directory"),
+        ("/proc/none/below", "No such file or directory"),
+        ("of\0nothing", "embedded null byte"),
+    ],
+)
+def test_a_data_directory_that_cannot_be_written_to_is_one_clear_line(
+    tmp_path: Path, what: str, name: str, reason: str
+):
+    (tmp_path / "a file").touch()
+    path = str(write_config(tmp_path, kept(what, name)))
+    for command in ("serve", "--config"), ("config", "check"):
+        ended = trunkline(*command, path, folder=tmp_path)
+        assert (ended.returncode, ended.stdout) == (2, "")
+        setting = "trunkline: general_settings.data_directory"
+        told = f"{setting}: nothing can be written to {tmp_path / name}: {reason}\n"
+        assert ended.stderr == told
+
+
+def test_so_is_another_folder_of_the_cache(tmp_path: Path):
+    config = kept("answers", "fine")
+    config["litellm_settings"]["cache_params"]["disk_cache_dir"] = "/proc/none"
+    ended = trunkline("config", "check", str(write_config(tmp_path, config)), folder=tmp_path)
+    assert ended.returncode == 2
+    setting = "trunkline: litellm_settings.cache_params.disk_cache_dir"
+    assert ended.stderr.startswith(f"{setting}: nothing can be written to /proc/none: ")
+
+
+def test_a_check_leaves_no_folder_behind(tmp_path: Path):
+    path = write_config(tmp_path, kept("accounts", "new/below"))
+    assert trunkline("config", "check", str(path), folder=tmp_path).returncode == 0
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_folder_in_which_nothing_is_kept_need_not_be_there(gateway: Gateways):
+    assert gateway(kept("nothing", "/proc/none")).stop() == 0
+
+
+def test_routing_records_that_cannot_be_kept_are_one_clear_line(tmp_path: Path):
+    (tmp_path / "data" / "routing.db").mkdir(parents=True)
+    path = write_config(tmp_path, kept("records", "data"))
+    ended = trunkline("serve", "--config", str(path), folder=tmp_path)
+    assert (ended.returncode, ended.stdout) == (2, "")
+    (line,) = ended.stderr.splitlines()
+    assert line.startswith("trunkline: the routing records can't be kept: ")
+    assert f"{Path('data', 'routing.db')}" in line
+
+
 @pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "AWS_CA_BUNDLE"])
 @pytest.mark.parametrize(
     ("name", "reason"),

@@ -88,7 +88,11 @@ class LearnedArgs:
 
 def located(base: pathlib.Path, path: str) -> pathlib.Path:
     """A file that the configuration names, relative to the folder of the configuration."""
-    return base / pathlib.Path(path).expanduser()
+    named = pathlib.Path(path)
+    try:
+        return base / named.expanduser()
+    except RuntimeError:  # nobody is called so, and the name stays as it is, as in shells
+        return base / named
 
 
 def problems_of(root: Node, file: pathlib.Path) -> Iterator[tuple[Place, str]]:
