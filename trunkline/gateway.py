@@ -28,7 +28,7 @@ from .providers.affinity import Accounts
 from .providers.lanes import Lanes
 from .routing.fallbacks import Substitutes
 from .routing.policy import RoutingPolicy
-from .routing.router import Router
+from .routing.router import Explanation, Router
 from .settings.schema import MEGABYTES
 from .telemetry.metrics import Metrics
 
@@ -121,16 +121,22 @@ class Gateway:
         Raises GatewayError when none does; its `attempts` say which were tried.
         """
         answers, charges = self.serving.answers, self.serving.charges
-        if self.serving.demands is not None:
-            self.serving.demands.check_call(call)
-        if charges is not None:
-            await charges.authorise(call, self.serving.snapshot.resolver(call.operation))
+        await _authorise(self.serving, call)
         if answers is None:
             return await self._ask(call)
         answer = await answers.answer(call, self._ask)
         if call.cached and charges is not None:
             charges.hit(call)
         return answer
+
+    async def explain(self, call: Call) -> Explanation:
+        """Where the call would go, and why. Raises what `answer` raises before it asks anybody."""
+        serving = self.serving
+        await _authorise(serving, call)
+        candidates = _allowed(serving, call, serving.snapshot.resolve, call.group)
+        if not candidates:
+            raise _unknown(call, call.group)
+        return await serving.router.explain(candidates, call)
 
     async def _ask(self, call: Call) -> Answer:
         serving = self.serving
@@ -142,6 +148,7 @@ class Gateway:
             attempt = _attempt_in_account
         ask: Ask[Answer] = partial(_ask_group, serving, attempt)
         if serving.workflows is not None:
+            resolve = partial(_allowed, serving, call, resolve)
             ask = partial(serving.workflows.answer, ask, serving.snapshot.resolve)
         return await _first_answer(serving, call, resolve, ask)
 
@@ -166,10 +173,7 @@ class Gateway:
         def resolve(group: str) -> Sequence[Deployment]:
             return tuple(filter(suits, serving.snapshot.resolve(group)))
 
-        if serving.demands is not None:
-            serving.demands.check_call(call)
-        if serving.charges is not None:
-            await serving.charges.authorise(call, serving.snapshot.resolve)
+        await _authorise(serving, call)
         ask = partial(_ask_group, serving, partial(_connect, connect))
         connection, outcome = await _first_answer(serving, call, resolve, ask)
         try:
@@ -246,7 +250,7 @@ async def _ask_group(
         raise _unknown(call, group)
     if serving.charges is None or call.payer is None:
         return await _tried(serving, attempt, call, candidates)
-    candidates = serving.charges.candidates(call, group, candidates)
+    candidates = serving.charges.candidates(call, group, candidates, serving.router.ranked)
     charge, candidates = await serving.charges.admit(call, candidates)
     call.charge = charge
     try:
@@ -263,6 +267,22 @@ async def _ask_group(
         else:
             answer.chunks = charge.until_told(answer.chunks)
     return answer
+
+
+async def _authorise(serving: Serving, call: Call) -> None:
+    """Raises what callers are told who may not make the call."""
+    if serving.demands is not None:
+        serving.demands.check_call(call)
+    if serving.charges is not None:
+        await serving.charges.authorise(call, serving.snapshot.resolver(call.operation))
+
+
+def _allowed(serving: Serving, call: Call, resolve: Resolve, group: str) -> Sequence[Deployment]:
+    """The deployments of a group that the caller may call."""
+    found, charges = resolve(group), serving.charges
+    if charges is None or call.payer is None:
+        return found
+    return charges.candidates(call, group, found, serving.router.ranked)
 
 
 async def _tried(

@@ -17,6 +17,7 @@ from openai import OpenAI
 from tests.fakes import CutMidStream, FakeAnthropic, FakeOpenAI, Hang, Hold, Status, Tokens
 from tests.support.bundles import TRAINING, knn_files, routed, write
 from tests.support.gateway import Gateway, Gateways
+from tests.support.management import MASTER, Management
 from tests.support.providers import Providers
 from tests.support.workflows import (
     EXPERT,
@@ -79,8 +80,10 @@ def r1(module_gateway, fake, tmp_path_factory) -> Gateway:
 
 def ask(server: Gateway, text: str = QUESTION, model: str = "auto", **fields: Any):
     messages = fields.pop("messages", [{"role": "user", "content": text}])
+    headers = {"authorization": f"Bearer {fields.pop('key', 'sk-any')}"}
     body = {"model": model, "messages": messages, **fields}
-    return httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=60)
+    url = f"{server.url}/v1/chat/completions"
+    return httpx.post(url, json=body, headers=headers, timeout=60)
 
 
 def said(answer: httpx.Response) -> str:
@@ -277,6 +280,24 @@ def test_it_is_explained_who_is_asked_first(automix):
     body = {"model": "auto", "messages": [{"role": "user", "content": QUESTION}]}
     told = httpx.post(f"{automix.url}/routing/explain", json=body).json()
     assert [each["label"] for each in told["ranking"]] == [SMALL, EXPERT, LARGE]
+
+
+@pytest.mark.criterion("R11.2")
+def test_a_key_s_workflow_asks_the_models_that_the_key_may_call(gateway, fake, tmp_path):
+    made = config(fake, tmp_path, "llmrouter-automix") | {
+        "general_settings": {"master_key": MASTER}
+    }
+    server = gateway(made)
+    approve(fake, "incorrect")
+    for models, calls in (
+        (["auto", SMALL, EXPERT], [*[SMALL] * 5, EXPERT]),
+        (["auto", SMALL], [SMALL]),
+        (["auto"], [*[SMALL] * 5, LARGE]),
+    ):
+        fake.requests.clear()
+        key = Management(server.url).key(models=models)
+        assert said(ask(server, key=key)) == f"echo: {QUESTION}"
+        assert asked(fake) == calls
 
 
 @pytest.mark.criterion("R2.3")

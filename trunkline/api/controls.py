@@ -36,6 +36,8 @@ MOST_TAGS = 100
 
 COST_WEIGHT = "x-trunkline-cost-weight"
 """The header by which a client weighs costs against quality, where a learned strategy decides."""
+MOST_WEIGHT = 1000
+"""As in bundles. A far larger one leaves no finite score, and so no difference between models."""
 
 
 def take_controls(call: Call) -> None:
@@ -108,8 +110,9 @@ def _weight(value: str, name: str) -> float:
         weight = float(value)
     except ValueError:
         weight = math.nan
-    if not 0 <= weight < math.inf:
-        raise InvalidRequest(f"'{name}' must be a number that isn't negative.", param=name)
+    if not 0 <= weight <= MOST_WEIGHT or "_" in value:
+        message = f"'{name}' must be a number from 0 to {MOST_WEIGHT}."
+        raise InvalidRequest(message, param=name)
     return weight
 
 

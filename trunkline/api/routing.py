@@ -9,13 +9,13 @@ from fastapi import APIRouter, Depends, Request
 
 from ..call import Call, Deployment, call_ids
 from ..deadline import Alarms
-from ..errors import NotFound
 from ..gateway import Gateway
 from ..operations import OPERATIONS
 from ..routing.router import Explanation
 from ..settings.strategies import BUILT_IN, LEARNED, Learned, aliases
-from .access import required
+from .access import caller_of, required
 from .http import header_map, read_body
+from .payers import charge_to
 from .requests import read_call
 
 if TYPE_CHECKING:
@@ -58,16 +58,9 @@ def router(gateway: Gateway, alarms: Alarms) -> APIRouter:
         body = await read_body(request.receive, gateway.serving.body_limit, alarms)
         headers = header_map(request.scope)
         call = read_call(next(ids), time.monotonic(), CHAT, {}, b"", headers, body)
-        serving = gateway.serving
-        candidates = serving.snapshot.resolve(call.group)
-        if not candidates:
-            raise NotFound(
-                f"The model '{call.group}' does not exist or you do not have access to it.",
-                param="model",
-                code="model_not_found",
-            )
+        charge_to(call, caller_of(request), request.scope)
         began = time.perf_counter()
-        explanation = await serving.router.explain(candidates, call)
+        explanation = await gateway.explain(call)
         return _explained(call, explanation, time.perf_counter() - began)
 
     return routes

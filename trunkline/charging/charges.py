@@ -144,11 +144,17 @@ class Charges:
         return Scope(Level.CUSTOMER, customer[:LONGEST_ID], budget=budget, default=True)
 
     def candidates(
-        self, call: Call, group: str, candidates: Sequence[Deployment]
+        self,
+        call: Call,
+        group: str,
+        candidates: Sequence[Deployment],
+        ranked: Callable[[Sequence[Deployment], Call], Sequence[Deployment]],
     ) -> Sequence[Deployment]:
-        """Those that the caller may call."""
+        """Those that the caller may call. ranked: leaves those that routing chooses among."""
         caller = call.payer.caller
-        return self._narrowed(caller, group, tuple(candidates)) if caller.models else candidates
+        if not caller.models:
+            return candidates
+        return self._narrowed(caller, group, tuple(ranked(candidates, call)))
 
     # Admitting
 

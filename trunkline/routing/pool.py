@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from functools import partial
 
-from ..call import Call
+from ..call import Call, Deployment
 from ..dataclass import dataclass
 from ..errors import ErrorKind, GatewayError, NoDeployment, PermissionDenied, ProviderError
 from .candidate import Candidate
@@ -90,6 +90,10 @@ class Pool:
             or any(each.places for each in self.usable)
             or (filters.limits and any(_limited(each) for each in self.usable))
         )
+
+    @property
+    def deployments(self) -> tuple[Deployment, ...]:
+        return tuple(each.deployment for each in self._all)
 
     def suits(self, call: Call) -> bool:
         """Whether a call is surely none that a model here may not take."""

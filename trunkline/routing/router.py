@@ -147,8 +147,12 @@ class Router:
         learned = self.learned
         if learned is None or not deployments or deployments[0].tool:
             return None
-        if deployments == self._models:
-            labels = label_of(by_label(deployments, names))
+        if deployments == self._models or any(
+            # What is left of the virtual model for a key that may not call all of it.
+            each.group != deployments[0].group
+            for each in deployments
+        ):
+            labels = label_of(by_label(self._models, names))
             members = [self._candidate(each) for each in deployments if each.id in labels]
             return Pool(members, self._below, name=learned.virtual_model, labels=labels)
         found = by_label(deployments, names)
@@ -169,6 +173,11 @@ class Router:
     def is_ranked(self, candidates: Sequence[Deployment], call: Call) -> bool:
         """Whether a learned strategy ranks the models of a group for a call."""
         return self._pool_for(candidates, call).labels is not None
+
+    def ranked(self, candidates: Sequence[Deployment], call: Call) -> Sequence[Deployment]:
+        """Those whose models a learned strategy ranks for a call; all where it ranks none."""
+        pool = self._pool_for(candidates, call)
+        return candidates if pool.labels is None else pool.deployments or candidates
 
     def eligible(self, candidates: Sequence[Deployment], call: Call) -> tuple[Deployment, ...]:
         """The deployments that the call may go to now. Raises what `choose` raises."""
