@@ -126,7 +126,7 @@ class Books:
             prices_of,
             self._metrics,
             Standing(settings),
-            prices_named=prices_of.named,
+            stand_in=prices_of.stand_in,
             streams=self._streams,
             budget_status=general.budget_exceeded_status,
         )

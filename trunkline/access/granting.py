@@ -413,7 +413,7 @@ def _check_passing(grantor: Grantor, routes: Iterable[str]) -> None:
         if names_passing(each) and not covers_route(named, each):
             raise _denied(
                 "allowed_routes",
-                f"'{each}' includes paths that are passed on past models and budgets: only a proxy"
+                f"'{each}' includes paths that are passed on past models: only a proxy"
                 " admin, or who may use them, can let a key use them.",
             )
 

@@ -6,18 +6,23 @@ import base64
 import binascii
 import os
 import re
+import time
 from collections.abc import Iterable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qsl, unquote
 
 from ..access.identity import ANONYMOUS, Principal, credential
 from ..access.roles import ADMINS, names_route
-from ..call import Deployment, Wire
+from ..call import Call, Deployment, Operation, Wire
+from ..charging.passed_on import ENCODINGS, charged
 from ..dataclass import dataclass
 from ..errors import MethodNotAllowed, NotFound, PermissionDenied
 from ..gateway import Gateway
-from ..live.snapshot import Snapshot
+from ..ledger.book import nameless, unconfigured
+from ..live.snapshot import LONGEST_NAME, Snapshot
 from ..providers.environment import ENVIRON
 from ..providers.passthrough.accounts import Account, account_of, first_account, lends
 from ..providers.passthrough.destination import checked, filtered
@@ -26,7 +31,10 @@ from ..providers.passthrough.request import Outgoing
 from ..providers.passthrough.send import asked_model, forwarded, name_model
 from ..providers.passthrough.table import BY_PREFIX, PassThrough
 from .http import Scope, header_map
+from .payers import charge_to
 from .relay import Upload
+
+_OPERATIONS = {wire: Operation("pass_through", wire, "*", ()) for wire in Wire}
 
 _AWS_KEY = re.compile(r"AWS4-HMAC-SHA256 Credential=([^/,\s]+)/")
 
@@ -74,12 +82,13 @@ class Ways:
 def _check_passing(caller: Principal, path: str) -> None:
     """Whether a caller may use providers past the models that they are allowed.
 
-    Nothing of what is passed on is read, so neither the models nor the budgets of a key hold there.
+    Whatever the path and the body may mean to the provider isn't known, so the models of a key
+    don't hold there.
     """
     if caller.role not in ADMINS and not names_route(caller, path):
         raise PermissionDenied(
-            f"{path} is passed on as it comes, past the key's models and budgets: only for keys"
-            " whose allowed_routes name it.",
+            f"{path} is passed on as it comes, past the key's models: only for keys whose"
+            " allowed_routes name it.",
             code="route_not_allowed",
         )
 
@@ -100,6 +109,7 @@ class Passing:
         self.settings = gateway.serving.snapshot.settings
         self.scope = scope
         self.caller = ANONYMOUS
+        self.started = time.monotonic()
 
     async def let_in(self, key: str | None = None) -> str | None:
         """Our key, once it is found to be valid.
@@ -151,6 +161,8 @@ class Passing:
 
         pairs = [(n.decode("latin-1"), v.decode("latin-1")) for n, v in self.scope["headers"]]
         headers = forwarded(pairs, key)
+        if self.gateway.serving.charges is not None and "accept-encoding" in headers:
+            headers["accept-encoding"] = _readable(headers["accept-encoding"])
         if isinstance(body, bytes):
             headers.popall("content-length", None)
         return Outgoing(
@@ -160,6 +172,38 @@ class Passing:
             headers=headers,
             body=body,
         )
+
+    def call(self, group: str, fields: dict[str, Any]) -> Call:
+        """The request as it is charged. group: the model group, or what stands for one."""
+        call = Call(
+            id=self.id,
+            operation=_OPERATIONS[self.match.wire],
+            group=group,
+            body=fields,
+            started=self.started,
+            headers=self.headers,
+            stream=fields.get("stream") is True,
+            fallback_groups={},
+        )
+        charge_to(call, self.caller, self.scope)
+        return call
+
+    def charged(self, call: Call, deployment: Deployment) -> AbstractAsyncContextManager[None]:
+        """See `charging.passed_on.charged`."""
+        serving = self.gateway.serving
+        return charged(serving.charges, call, deployment, serving.snapshot.resolve)
+
+    async def stand_in(self, row: PassThrough, model: str) -> Deployment:
+        """What stands for a provider's model, with its prices where somebody is charged."""
+        charges, provider = self.gateway.serving.charges, row.providers[0]
+        if charges is None or len(model) > LONGEST_NAME:
+            return nameless(provider)
+        return await charges.stand_in(provider, model)
+
+    def model(self, row: PassThrough, path: str, names: Iterable[Any] = ()) -> str:
+        """The model that a request names to its provider; empty where it names none."""
+        named = asked_model(row, path) or next(filter(None, names), None)
+        return unquote(named) if isinstance(named, str) else ""
 
     def account(self, row: PassThrough, path: str) -> Account:
         """The account for a request that names no model group. Raises NoDeployment; NotFound."""
@@ -192,6 +236,24 @@ class Passing:
                 code="model_not_found",
             )
         return None
+
+
+def priced(endpoint: Endpoint) -> Deployment:
+    """What stands for a configured endpoint, with what each request to it costs."""
+    return nameless("") if endpoint.cost is None else _at(endpoint.cost)
+
+
+@lru_cache(maxsize=1024)
+def _at(dollars: float) -> Deployment:
+    tokens = {"input_cost_per_token": 0.0, "output_cost_per_token": 0.0}
+    return unconfigured("", facts={"input_cost_per_request": dollars, **tokens})
+
+
+def _readable(encodings: str) -> str:
+    """The encodings that a client takes, without those that can't be read here."""
+    asked = (each.strip() for each in encodings.split(","))
+    kept = [each for each in asked if each.partition(";")[0].strip().lower() in ENCODINGS]
+    return ", ".join(kept) or "identity"
 
 
 def to_deployment(

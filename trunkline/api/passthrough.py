@@ -9,14 +9,14 @@ from __future__ import annotations
 import contextlib
 import logging
 import re
-import time
 from functools import partial
 from typing import Any
 
 from .. import json_text
-from ..call import Call, Deployment, Headers, Operation, Timeouts, Wire
+from ..call import Call, Deployment, Headers, Timeouts
+from ..charging.passed_on import PassedOn
 from ..deadline import Alarms
-from ..errors import ErrorKind, GatewayError, internal_error, let_go
+from ..errors import ErrorKind, GatewayError, ProviderError, internal_error, let_go
 from ..gateway import Gateway
 from ..providers import failures
 from ..providers.client import aiohttp
@@ -39,13 +39,11 @@ from .http import (
     send_answer,
     too_large,
 )
-from .passing import Match, Passing, to_deployment
-from .payers import charge_to
+from .passing import Match, Passing, priced, to_deployment
 from .relay import Upload, relay
 
 log = logging.getLogger("trunkline.api")
 
-_OPERATIONS = {wire: Operation("pass_through", wire, "*", ()) for wire in Wire}
 _JSON = re.compile(r"application/(?:[\w.-]+\+)?json\b")
 
 
@@ -125,10 +123,13 @@ class _Exchange(Passing):
         request = self.outgoing(key, self._body())
         endpoint.prepare(request)
         seconds = endpoint.timeout or self._patience
-        async with self._watched():
+        call = self.call(endpoint.path, {})
+        if not endpoint.auth:
+            call.payer = None
+        async with self._watched(), self.charged(call, priced(endpoint)):
             response = await self._sent(request, seconds)
             async with _closing(response):
-                await self._relay(response, seconds)
+                await self._relay(response, seconds, call)
 
     async def _to_provider(self, row: PassThrough, key: str | None) -> None:
         json = bool(_JSON.match(self.headers.get("content-type", "")))
@@ -141,45 +142,40 @@ class _Exchange(Passing):
         request = self.outgoing(key, body)
         if row.rules is not None:
             row.rules.check(request, ENVIRON)
-        fields = json_fields(body)
+        fields = json_fields(body, named=row.model is not None)
         group = self.group(row, request.path, [fields.get("model")])
         async with self._watched():
             if group is None:
-                account = self.account(row, request.path)
-                await prepare(row, request, account, self._session)
-                response = await self._sent(request, self._patience)
-                async with _closing(response):
-                    await self._relay(response, self._patience)
+                await self._to_account(row, request, fields)
             else:
                 await self._to_group(row, group, request, fields)
+
+    async def _to_account(
+        self, row: PassThrough, request: Outgoing, fields: dict[str, Any]
+    ) -> None:
+        account = self.account(row, request.path)
+        model = self.model(row, request.path, [fields.get("model")])
+        call = self.call(model, fields)
+        await prepare(row, request, account, self._session)
+        async with self.charged(call, await self.stand_in(row, model)):
+            response = await self._sent(request, self._patience)
+            async with _closing(response):
+                await self._relay(response, self._patience, call)
 
     async def _to_group(
         self, row: PassThrough, group: str, request: Outgoing, fields: dict[str, Any]
     ) -> None:
-        call = Call(
-            id=self.id,
-            operation=_OPERATIONS[row.wire],
-            group=group,
-            body=fields,
-            started=time.monotonic(),
-            headers=self.headers,
-            num_retries=None if self._upload is None else 0,
-            fallback_groups={},
-        )
-        charge_to(call, self.caller, self.scope)
+        call = self.call(group, fields)
+        call.num_retries = None if self._upload is None else 0
         connect = partial(self._connect, row, group, request, fields)
         reaching = self.gateway.reach(call, connect, suits=partial(lends, row))
         try:
             async with reaching as reached, _closing(reached.connection):
                 response = reached.connection
-                deployment = call.attempts[-1].deployment
-                if response.status >= 400:
-                    reached.failed(
-                        failures.classify(
-                            response.status, b"", response.headers, row.wire, deployment.provider
-                        )
-                    )
-                await self._relay(response, self._patience, deployment)
+                failure = self._failure(response, call)
+                if failure is not None:
+                    reached.failed(failure)
+                await self._relay(response, self._patience, call)
         finally:
             call.let_go()
 
@@ -225,15 +221,19 @@ class _Exchange(Passing):
                 raise self._upload.error from None
             raise
 
-    async def _relay(
-        self,
-        response: aiohttp.ClientResponse,
-        seconds: float,
-        deployment: Deployment | None = None,
-    ) -> None:
+    def _failure(self, response: aiohttp.ClientResponse, call: Call) -> ProviderError | None:
+        if response.status < 400:
+            return None
+        provider = call.attempts[-1].deployment.provider if call.attempts else ""
+        return failures.classify(response.status, b"", response.headers, self.match.wire, provider)
+
+    async def _relay(self, response: aiohttp.ClientResponse, seconds: float, call: Call) -> None:
         extra: Headers = [("x-trunkline-call-id", self.id), ("x-litellm-call-id", self.id)]
-        if deployment is not None:
-            extra.append(("x-litellm-model-id", deployment.id))
+        if call.attempts and (identity := call.attempts[-1].deployment.id):
+            extra.append(("x-litellm-model-id", identity))
+        passed = None
+        if call.charge is not None:
+            passed = PassedOn(call, response.headers, self._failure(response, call))
         self.answering = True
         sending = relay(
             response,
@@ -242,12 +242,18 @@ class _Exchange(Passing):
             extra=extra,
             heartbeat=self.gateway.serving.heartbeat,
             seconds=seconds,
+            passed=passed,
         )
-        if self._upload is not None and self._upload.ended:
-            async with CancelledWhenGone(self._receive, self._alarms):
+        try:
+            if self._upload is not None and self._upload.ended:
+                async with CancelledWhenGone(self._receive, self._alarms):
+                    await sending
+            else:
                 await sending
-        else:
-            await sending
+        except BaseException as error:
+            if passed is not None:
+                await passed.end(error)
+            raise
 
     async def refuse(self, error: GatewayError) -> None:
         status, headers, body = errors.render(error, self.match.wire)
@@ -271,9 +277,12 @@ async def _closing(response: aiohttp.ClientResponse) -> Any:
         response.release() if response.content.at_eof() else response.close()
 
 
-def json_fields(body: bytes | Upload) -> dict[str, Any]:
-    """The JSON object of a body; empty where it is none, which is the provider's to say."""
-    if not isinstance(body, bytes) or b'"model"' not in body:
+def json_fields(body: bytes | Upload, *, named: bool = False) -> dict[str, Any]:
+    """The JSON object of a body; empty where it is none, which is the provider's to say.
+
+    named: whether it is read though it names no model, which stands in the path.
+    """
+    if not isinstance(body, bytes) or not (named or b'"model"' in body):
         return {}
     try:
         fields = json_text.loads(body)

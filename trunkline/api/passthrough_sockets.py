@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import partial
 from urllib.parse import parse_qsl, urlencode
 
-from ..call import Call, Deployment, Operation, Timeouts
+from ..call import Deployment, Timeouts
 from ..errors import GatewayError, NotFound, PermissionDenied, internal_error
 from ..gateway import Gateway
 from ..providers import failures
@@ -26,8 +25,7 @@ from ..providers.sockets import open_socket
 from . import errors
 from .bridge import Said, bridge
 from .http import Receive, Scope, Send
-from .passing import Match, Passing, to_deployment
-from .payers import charge_to
+from .passing import Match, Passing, priced, to_deployment
 from .sockets import KEY_PROTOCOL, accept, close, code_of, key_in, refuse, until_refused
 
 log = logging.getLogger("trunkline.api")
@@ -98,25 +96,24 @@ class _Talk(Passing):
         request.headers.popall("origin", None)
         if isinstance(target, Endpoint):
             target.prepare(request)
-            yield await self._open(request, min(target.timeout or OPEN_SECONDS, OPEN_SECONDS))
+            call = self.call(target.path, {})
+            if not target.auth:
+                call.payer = None
+            async with self.charged(call, priced(target)):
+                seconds = min(target.timeout or OPEN_SECONDS, OPEN_SECONDS)
+                yield await self._open(request, seconds)
             return
         self._check(target, request)
         query = dict(parse_qsl(request.query))
         group = self.group(target, request.path, [query.get(name) for name in _GROUP_IN_QUERY])
         if group is None:
             account = self.account(target, request.path)
-            yield await self._prepared(target, request, account, OPEN_SECONDS)
+            model = self.model(target, request.path, [query.get(each) for each in _GROUP_IN_QUERY])
+            call = self.call(model, {})
+            async with self.charged(call, await self.stand_in(target, model)):
+                yield await self._prepared(target, request, account, OPEN_SECONDS)
             return
-        call = Call(
-            id=self.id,
-            operation=Operation("pass_through", target.wire, "GET", ()),
-            group=group,
-            body={},
-            started=time.monotonic(),
-            headers=self.headers,
-            fallback_groups={},
-        )
-        charge_to(call, self.caller, self.scope)
+        call = self.call(group, {})
         connect = partial(self._connect, target, group, request)
         async with self.gateway.reach(call, connect, suits=partial(lends, target)) as reached:
             yield reached.connection

@@ -7,6 +7,7 @@ import logging
 from collections.abc import AsyncIterator
 
 from ..call import Headers, Wire
+from ..charging.passed_on import PassedOn
 from ..errors import GatewayError, RequestTimeout
 from ..providers.client import aiohttp
 from ..providers.passthrough.send import failure, returned
@@ -75,6 +76,7 @@ async def relay(
     extra: Headers,
     heartbeat: float,
     seconds: float,
+    passed: PassedOn | None = None,
 ) -> None:
     """Brings a provider's answer to the client, piece by piece as it comes.
 
@@ -82,6 +84,7 @@ async def relay(
     provider broke off; any other answer that breaks off ends with the connection.
 
     extra: headers beside the provider's. seconds: the longest silence, for the error's words.
+    passed: reads a copy, and settles the call; None where it is charged to nobody.
 
     Raises ProviderError for an answer that was cut, once the client has what there is of it.
     """
@@ -89,6 +92,8 @@ async def relay(
     events = response.headers.get("content-type", "").lower().startswith("text/event-stream")
     if not events or "content-encoding" in response.headers:
         chunks = _chunks(response, seconds)
+        if passed is not None:
+            chunks = passed.through(chunks)
         try:
             await send_chunks(
                 send, response.status, encode(headers), chunks, heartbeat=None, last_words=None
@@ -96,6 +101,9 @@ async def relay(
         except AnswerCut as cut:
             raise cut.error from None
         return
+    frames = _frames(response, seconds)
+    if passed is not None:
+        frames = passed.through(frames)
     broken: list[GatewayError] = []
 
     def last_words(error: GatewayError) -> bytes:
@@ -106,7 +114,7 @@ async def relay(
         send,
         response.status,
         encode([(name, value) for name, value in headers if name != "content-length"]),
-        _frames(response, seconds),
+        frames,
         heartbeat=heartbeat,
         last_words=last_words,
     )

@@ -7,7 +7,6 @@ from functools import cached_property
 
 from ..call import Deployment, Usage
 from ..ledger.asked import Asked
-from ..ledger.book import unconfigured
 from ..ledger.levels import BATCHES
 from ..ledger.prices import Prices
 from ..live.snapshot import Snapshot
@@ -85,10 +84,8 @@ class BatchCosts:
             return found, charges.prices_of(found)
         if not model and by is not None and group:
             return by, charges.prices_of(by)
-        deployment = unconfigured(by.provider if by is not None else "", model)
-        if not model:
-            return deployment, None
-        return deployment, await charges.prices_named(deployment.provider, model)
+        deployment = await charges.stand_in(by.provider if by is not None else "", model)
+        return deployment, charges.prices_of(deployment)
 
 
 def _family(batch: Batch) -> str:

@@ -11,7 +11,7 @@ from ..access.roles import Role
 from ..access.scopes import Level, budget_counter
 from ..call import Call, Deployment, Usage
 from ..errors import AuthenticationFailed, PermissionDenied
-from ..ledger.book import unconfigured
+from ..ledger.book import nameless
 from ..ledger.row import SpendRow
 from ..providers import labels
 from ..providers.affinity import tag_of
@@ -83,7 +83,7 @@ async def budgets_of(
     charges: Charges, payer: Payer, group: str, deployment: Deployment | None
 ) -> tuple[Limit, ...]:
     """The budgets that a batch counts against. Raises StoreUnavailable."""
-    deployment = deployment or unconfigured("", "")
+    deployment = deployment or nameless("")
     try:
         return await charges.budgets_of(payer, group, deployment)
     except PermissionDenied:  # the customer was blocked meanwhile

@@ -21,6 +21,7 @@ from ..access.identity import Principal
 from ..access.scopes import Level, Scope
 from ..call import Call, Deployment
 from ..errors import LimitExceeded, LimitsUnavailable
+from ..ledger.book import unconfigured
 from ..ledger.prices import Prices
 from ..ledger.row import SpendRow
 from ..state.contract import (
@@ -82,7 +83,7 @@ class Charges:
         metrics: Metrics,
         standing: Standing,
         *,
-        prices_named: Callable[[str, str], Awaitable[Prices | None]] | None = None,
+        stand_in: Callable[[str, str], Awaitable[Deployment]] | None = None,
         streams: bool = False,
         budget_status: int = 400,
         clock: Callable[[], float] = time.time,
@@ -90,7 +91,7 @@ class Charges:
         self.counters = counters
         self.ledger = ledger
         self.prices_of = prices_of
-        self.prices_named = prices_named or _no_prices
+        self.stand_in = stand_in or _unknown
         self.metrics = metrics
         self.clock = clock
         self.streams = streams
@@ -358,8 +359,8 @@ class Charges:
             await asyncio.wait(self._settling)
 
 
-async def _no_prices(provider: str, model: str) -> Prices | None:
-    return None
+async def _unknown(provider: str, model: str) -> Deployment:
+    return unconfigured(provider, model)
 
 
 def _as_kept(name: str) -> str:

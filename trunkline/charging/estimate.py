@@ -57,6 +57,7 @@ _SPOKEN: Mapping[str, tuple[str, ...]] = {
     "generate_content": (),
     "stream_generate_content": (),
     "realtime": ("max_output_tokens",),
+    "pass_through": ("max_completion_tokens", "max_tokens", "max_output_tokens"),
 }
 """Operations that answer in tokens, with where the client says how many at most."""
 
@@ -173,10 +174,11 @@ def _plain_bytes(body: Mapping[str, Any]) -> int | None:
 def _stated(call: Call) -> int | None:
     """Tokens that the answer may have by the request; None where it doesn't say."""
     names = _SPOKEN.get(call.operation.name)
-    if names is None:
+    # What is passed on without an object that could be read asks no model.
+    if names is None or (call.operation.name == "pass_through" and not call.body):
         return 0
     body, times = call.body, "n"
-    if not names:
+    if not names or "generationConfig" in body:
         config = body.get("generationConfig") or body.get("generation_config")
         body = config if isinstance(config, dict) else {}
         names, times = ("maxOutputTokens", "max_output_tokens"), "candidateCount"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 from ..call import Deployment
@@ -17,17 +18,26 @@ REMEMBERED = 4096
 Facts = Callable[[Deployment], Mapping[str, Any]]
 
 
-def unconfigured(provider: str, model: str) -> Deployment:
-    """What stands for a provider's model that no deployment does. model: the provider's name."""
+def unconfigured(
+    provider: str, model: str = "", facts: Mapping[str, Any] | None = None
+) -> Deployment:
+    """What stands for a provider's model that no deployment does.
+
+    model: the provider's name; empty where it isn't known. facts: what is known of it.
+    """
     return Deployment(
         id="",
         group="",
-        model=f"{provider}/{model}",
+        model=f"{provider}/{model}" if model else "",
         provider=provider,
         upstream_model=model,
         params={},
-        info={},
+        info=facts or {},
     )
+
+
+nameless = lru_cache(maxsize=REMEMBERED)(unconfigured)
+"""The same, once for each provider: `nameless(provider)`."""
 
 
 class PriceBook:
@@ -39,7 +49,7 @@ class PriceBook:
         self._known: dict[Deployment, Prices | None] = {}
         self._whole = whole
         self._map: asyncio.Future[PriceMap] | None = None
-        self._named: dict[tuple[str, str], Prices | None] = {}
+        self._named: dict[tuple[str, str], Deployment] = {}
 
     def __call__(self, deployment: Deployment) -> Prices | None:
         """None where no price is known."""
@@ -51,19 +61,19 @@ class PriceBook:
             prices = self._known[deployment] = Prices.of(deployment, self._facts_of(deployment))
             return prices
 
-    async def named(self, provider: str, model: str) -> Prices | None:
-        """What a provider's model costs that no deployment stands for, by the price map alone;
-        None where no price is known. model: the provider's name.
+    async def stand_in(self, provider: str, model: str) -> Deployment:
+        """What stands for a provider's model that no deployment does, with what the price map
+        knows of it. model: the provider's name.
 
         The map is read when it is first asked for, and kept.
         """
         named, name = self._named, (provider, model)
         if name not in named:
-            deployment = unconfigured(provider, model)
-            facts = facts_of(deployment, await self._whole_map())
+            made = unconfigured(provider, model)
+            facts = facts_of(made, await self._whole_map()) if model else {}
             if len(named) >= REMEMBERED:
                 named.clear()
-            named[name] = Prices.of(deployment, facts)
+            named[name] = unconfigured(provider, model, facts)
         return named[name]
 
     async def _whole_map(self) -> PriceMap:

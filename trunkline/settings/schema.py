@@ -561,6 +561,7 @@ class PassThroughEndpoint(Section):
     auth: Flag = True
     methods: Texts | None = None
     timeout: Seconds | None = None
+    cost_per_request: Dollars | None = None
 
 
 class KeyManagement(Section):

@@ -36,6 +36,7 @@ class Endpoint:
     query: parameters sent where the client sends none of the name.
     key_header: a header of the endpoint's own that carries our key; "" for the usual ones.
     timeout: the longest silence in seconds; None for the usual one.
+    cost: dollars that each answered request costs; None where that isn't known.
     """
 
     path: str
@@ -48,6 +49,7 @@ class Endpoint:
     query: Mapping[str, str]
     key_header: str
     timeout: float | None
+    cost: float | None = None
 
     def rest(self, path: str) -> str | None:
         """What of a path goes on to the target; None where the path is another."""
@@ -95,6 +97,7 @@ def _endpoint(entry: PassThroughEndpoint, environ: Mapping[str, str]) -> Endpoin
         query=entry.default_query_params,
         key_header=key_header.lower(),
         timeout=entry.timeout,
+        cost=entry.cost_per_request,
     )
 
 
