@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any
 
 import pytest
-from openai import OpenAI
+from openai import OpenAI, PermissionDeniedError
 
 from functions.maintenance.steps import run
 from tests.fakes import Delay, FakeOpenAI, Status
@@ -130,6 +130,22 @@ def test_a_batch_that_all_see_end_is_charged_once_to_who_created_it(fleet: Fleet
     spent(fleet, other, 0)
     told = fleet.admin.ask("/team/info", team_id=team)["team_info"]
     assert round(told["spend"] * 1e9) == COST
+
+
+@pytest.mark.criterion("R11.2")
+@pytest.mark.parametrize("named", ["other", "a-model-of-the-provider"])
+def test_a_batch_file_names_no_model_that_its_key_may_not_call(
+    fleet: Fleet, openai: FakeOpenAI, named: str
+) -> None:
+    key = fleet.admin.key(models=["m"])
+    lines = [{"custom_id": model, "body": {"model": model}} for model in ("m", named)]
+    text = "\n".join(map(json.dumps, lines)).encode()
+    before = len(openai.requests)
+    with pytest.raises(PermissionDeniedError, match=named):
+        client(fleet, key).files.create(file=("in.jsonl", text), purpose="batch")
+    assert len(openai.requests) == before
+    free = fleet.admin.key()
+    assert client(fleet, free).files.create(file=("in.jsonl", text), purpose="batch").id
 
 
 @pytest.mark.criterion("R11.5")

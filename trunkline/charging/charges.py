@@ -157,6 +157,19 @@ class Charges:
             return candidates
         return self._narrowed(caller, group, tuple(ranked(candidates, call)))
 
+    def checked(self, call: Call, resolve: Resolve) -> Resolve:
+        """The same, but PermissionDenied is raised for a model that the caller may not call.
+
+        For models that stand in what a call uploads.
+        """
+        caller = call.payer.caller
+
+        def found(model: str) -> Sequence[Deployment]:
+            check_models(caller, [model], resolve)
+            return resolve(model)
+
+        return found if caller.models else resolve
+
     # Admitting
 
     async def admit(
