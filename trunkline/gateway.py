@@ -328,7 +328,8 @@ async def _attempt(serving: Serving, call: Call, deployment: Deployment) -> Answ
 
 async def _attempt_in_account(serving: Serving, call: Call, deployment: Deployment) -> Answer:
     """An attempt of a call that makes or names objects which live with the provider's account."""
-    accounts, resolve = serving.accounts, serving.snapshot.resolve
+    accounts = serving.accounts
+    resolve: Resolve = serving.snapshot.resolve
     if serving.charges is not None and call.payer is not None:
         resolve = serving.charges.checked(call, resolve)
     sent = await accounts.prepared(call, deployment, resolve)
