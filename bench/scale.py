@@ -204,7 +204,7 @@ _KEYS = """
         (token, key_name, key_alias, user_id, team_id, created_at, updated_at, max_budget)
     SELECT lpad(n\\:\\:text, 64, '0'), 'sk-...' || n, 'alias-' || n,
         'user-' || n % (1 + :keys / 20),
-        'team-' || n % (1 + :keys / 500), now() - n * interval '1 second', now(), 100000000000
+        'team-' || n % (1 + :keys / 2500), now() - n * interval '1 second', now(), 100000000000
     FROM generate_series(0, CAST(:keys AS bigint) - 1) AS n
 """
 _LOGS = """
@@ -212,9 +212,11 @@ _LOGS = """
         (request_id, started_at, ended_at, first_byte_at, api_key, user_id, team_id, call_type,
          model_group, model, model_id, custom_llm_provider, prompt_tokens, completion_tokens, spend,
          status)
-    SELECT md5(n\\:\\:text), at, at + interval '2 seconds', at + interval '300 milliseconds',
+    SELECT lpad(to_hex((extract(epoch FROM at) * 1000)\\:\\:bigint), 12, '0')
+            || left(md5(n\\:\\:text), 20),
+        at, at + interval '2 seconds', at + interval '300 milliseconds',
         lpad(key\\:\\:text, 64, '0'), 'user-' || key % (1 + :keys / 20),
-        'team-' || key % (1 + :keys / 500), 'chat', 'gpt-' || n % 5, 'openai/gpt-' || n % 5,
+        'team-' || key % (1 + :keys / 2500), 'chat', 'gpt-' || n % 5, 'openai/gpt-' || n % 5,
         'd' || n % 7, 'openai', 100 + n % 900, n % 300, 1000 + n % 5000, 'success'
     FROM (
         SELECT n, n * 7919 % :keys AS key,
