@@ -41,6 +41,10 @@ async def repeat(
             if failures:
                 log.info("%s goes on", name, extra={"failures": failures})
             failures = 0
+        task = asyncio.current_task()
+        if task is not None and task.cancelling():
+            # A database's driver may fail with an error of its own where it is cancelled.
+            raise asyncio.CancelledError
         if failures:
             wait = min(seconds, 1.0) * 2.0 ** min(failures - 1, 16)
             await asyncio.sleep(min(wait, max(seconds, LONGEST)))

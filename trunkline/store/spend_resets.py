@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import (
@@ -11,6 +12,7 @@ from sqlalchemy import (
     Select,
     Table,
     and_,
+    bindparam,
     func,
     literal,
     null,
@@ -85,7 +87,7 @@ async def reset_due(database: Database, now: datetime, next_reset: NextReset) ->
     found: list[Reset] = []
     while True:
         async with database.reading() as connection:
-            due = (await connection.execute(_due(now))).all()
+            due = (await connection.execute(_due(), {"now": now})).all()
         if not due:
             return found
         async with database.writing() as connection:
@@ -94,11 +96,13 @@ async def reset_due(database: Database, now: datetime, next_reset: NextReset) ->
             found += await _reset(connection, due, now, next_reset)
 
 
-def _due(now: datetime) -> Any:
-    return union_all(*(_due_of(holder, now) for holder in _HOLDERS)).limit(AT_ONCE)
+@lru_cache(maxsize=1)
+def _due() -> Any:
+    """Whose periods have ended by `now`. To put it together takes milliseconds."""
+    return union_all(*map(_due_of, _HOLDERS)).limit(AT_ONCE)
 
 
-def _due_of(holder: _Holder, now: datetime) -> Select[Any]:
+def _due_of(holder: _Holder) -> Select[Any]:
     table = holder.table
     second = table.c[holder.id[1]] if len(holder.id) > 1 else literal("")
     own = table.c.budget_duration if holder.own_duration else null()
@@ -120,7 +124,7 @@ def _due_of(holder: _Holder, now: datetime) -> Select[Any]:
             duration.label("duration"),
         )
         .select_from(source)
-        .where(table.c.budget_reset_at <= now)
+        .where(table.c.budget_reset_at <= bindparam("now"))
     )
 
 
