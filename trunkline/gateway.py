@@ -219,7 +219,8 @@ async def _first_answer(
                 error.attempts = [
                     _report(tried, tried.error) for tried in call.attempts if tried.error
                 ]
-                if serving.charges is not None and call.charge is not None:
+                # Who made the call may have left it to others, and let go of its charge.
+                if serving.charges is not None and (call.charge is not None or call.attempts):
                     await serving.charges.failed(call, error)
                 raise
             call.fallbacks += 1

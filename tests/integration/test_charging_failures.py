@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 
 import httpx
 import pytest
 
-from tests.fakes import FakeOpenAI, SlowDrip
+from tests.fakes import FakeOpenAI, SlowDrip, Status
+from tests.fakes.reply import Exchange
 from tests.support.accounts import Fleet, config, cost
 from tests.support.gateway import Gateways
 from tests.support.management import MASTER
@@ -200,3 +203,34 @@ def test_a_stream_is_recorded_before_its_last_frame_leaves(
     kept = b"".join(path.read_bytes() for path in journals)
     rows = {row["request_id"] for row in Fleet([server]).rows()}
     assert all(call_id in rows or call_id.encode() in kept for call_id in ids)
+
+
+@dataclass(frozen=True)
+class LateStatus(Status):
+    """Answers with the status after some seconds."""
+
+    async def before(self, x: Exchange) -> None:
+        await asyncio.sleep(5)
+        await super().before(x)
+
+
+def test_a_call_that_fails_after_its_client_left_it_to_another_is_recorded(
+    gateway: Gateways, openai: FakeOpenAI
+) -> None:
+    told = {"cache": True, "cache_params": {"type": "local"}}
+    fleet = Fleet([gateway(config(openai, litellm_settings=told))])
+    headers = {"authorization": f"Bearer {fleet.admin.key()}"}
+    url = f"{fleet.gateways[0].url}/v1/chat/completions"
+    body = {"model": "m", "messages": [{"role": "user", "content": "one two three"}]}
+    openai.fault(LateStatus(400))
+    before = len(openai.requests)
+    with ThreadPoolExecutor(1) as pool, httpx.Client(headers=headers, timeout=30) as second:
+        leaving = pool.submit(httpx.post, url, json=body, headers=headers, timeout=2)
+        fleet.until(lambda: len(openai.requests), lambda count: count > before)
+        # Waits for the first one's answer, and where that fails asks for one of its own.
+        assert second.post(url, json=body).status_code == 200
+        with pytest.raises(httpx.ReadTimeout):
+            leaving.result()
+    assert len(openai.requests) == before + 2
+    rows = fleet.until(fleet.rows, lambda rows: len(rows) == 2)
+    assert sorted(row["status"] for row in rows) == ["failure", "success"]

@@ -42,14 +42,16 @@ async def served(folder: Path, **general: Any) -> AsyncIterator[httpx.AsyncClien
     lifespan = asyncio.create_task(app({"type": "lifespan"}, said.get, told.put))
     await said.put({"type": "lifespan.startup"})
     assert (await told.get())["type"] == "lifespan.startup.complete"
-    async with httpx.AsyncClient(
-        transport=httpx.ASGITransport(app),
-        base_url="http://gateway",
-        headers={"authorization": f"Bearer {KEY}"},
-    ) as client:
-        yield client
-    await said.put({"type": "lifespan.shutdown"})
-    await lifespan
+    try:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(app),
+            base_url="http://gateway",
+            headers={"authorization": f"Bearer {KEY}"},
+        ) as client:
+            yield client
+    finally:
+        await said.put({"type": "lifespan.shutdown"})
+        await lifespan
 
 
 @pytest.mark.parametrize("accounts", [False, True], ids=["no accounts", "accounts"])

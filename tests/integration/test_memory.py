@@ -8,6 +8,7 @@ import httpx
 import pytest
 
 from tests.fakes import CutMidStream, FakeOpenAI, Fault, Status
+from tests.support import bundles
 from tests.support.gateway import Gateway, Gateways
 from tests.support.providers import Providers
 
@@ -89,6 +90,26 @@ def test_a_stream_that_broke_off_leaves_nothing(server: Gateway, openai: FakeOpe
     openai.answer("Here it is.", always=True)
     openai.fault(CutMidStream(after_chunks=2), always=True)
     assert growth(server, model, 200, stream=True) < ALLOWED
+
+
+def test_a_query_of_a_user_with_a_long_name_is_not_remembered(
+    module_gateway: Gateways, tmp_path: Path
+) -> None:
+    files = bundles.quality_files({"easy": 0.5, "hard": 0.9}, {"easy": 0.1, "hard": 1.0})
+    path = bundles.write(files, tmp_path / "bundle")
+    models = [bundles.mock("easy", "easy"), bundles.mock("hard", "hard")]
+    config = bundles.routed(models, "trunkline-cluster", model_path=str(path))
+    server = module_gateway(config, env={"MALLOC_MMAP_THRESHOLD_": "65536"})
+
+    def ask_as(user: str) -> int:
+        messages = [{"role": "user", "content": "Hello"}]
+        body = {"model": "auto", "messages": messages, "user": user}
+        return httpx.post(f"{server.url}/v1/chat/completions", json=body, timeout=60).status_code
+
+    assert {ask_as(f"{number}{PROMPT}") for number in range(5)} == {200}
+    before = resident(server)
+    assert {ask_as(f"{number}{PROMPT}") for number in range(5, 5 + CALLS)} == {200}
+    assert resident(server) - before < ALLOWED
 
 
 def test_a_model_that_does_not_exist_costs_nothing(server: Gateway):

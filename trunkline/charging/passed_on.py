@@ -59,7 +59,10 @@ async def charged(
     except BaseException as error:
         await call.charge.settle(error)
         raise
-    await call.charge.settle()
+    else:
+        await call.charge.settle()
+    finally:
+        call.let_go()
 
 
 class PassedOn:

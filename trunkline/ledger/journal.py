@@ -33,8 +33,8 @@ SUFFIX = ".journal"
 LARGE = 8 * 1024 * 1024
 """Bytes from which on a file isn't written to any more, so that it can go when its rows may."""
 GAP = 0.002
-"""Seconds from the end of a commit to the next: the wait for the disk takes a processor a tenth of
-a millisecond, and what comes together shares one. The first after a pause is begun at once."""
+"""Seconds from the end of a commit to the next: each keeps a processor busy, and rows that come
+together share one. The first after a pause is begun at once."""
 _SUM = 9
 _LONGEST = 64 * 1024 * 1024
 

@@ -32,8 +32,8 @@ MOST_WAITING = 64
 REMEMBERED = 16
 """Sets of labels, of the latest bundles, of which it is kept who stands for them."""
 RECENT, LONGEST_RECENT = 2_048, 1_000
-"""Rankings that are kept, of queries with at most so many characters: each turn of an agent asks
-the same again."""
+"""Rankings that are kept, of queries with at most so many characters, the user's name included:
+each turn of an agent asks the same again."""
 
 Ranking = tuple[tuple[str, ...], tuple[float, ...]]
 """Labels, the best first, and their scores."""
@@ -171,10 +171,11 @@ class Learned:
         try:
             text = query_of(call)
             if text:
-                asked = text, user_of(call), call.cost_weight
+                user = user_of(call)
+                asked = text, user, call.cost_weight
                 if loaded.blocking:
                     ranking, scores = await self._in_thread(loaded, *asked)
-                elif len(text) <= LONGEST_RECENT:
+                elif len(text) + len(user) <= LONGEST_RECENT:
                     ranking, scores = self._ranked(loaded, *asked)
                 else:
                     ranking, scores = _ranked(loaded, *asked)

@@ -98,7 +98,7 @@ async def reset_due(database: Database, now: datetime, next_reset: NextReset) ->
 
 @lru_cache(maxsize=1)
 def _due() -> Any:
-    """Whose periods have ended by `now`. To put it together takes milliseconds."""
+    """Whose periods have ended by `now`; put together once, as every batch of rows asks it."""
     return union_all(*map(_due_of, _HOLDERS)).limit(AT_ONCE)
 
 
