@@ -79,7 +79,10 @@ def server(
         params |= {"s3_bucket_name": BUCKET, "s3_endpoint_url": s3.url, "s3_path": "kept"}
         params |= {"s3_aws_access_key_id": "testing", "s3_aws_secret_access_key": "testing"}
         params["s3_region_name"] = "us-east-1"
-    return module_gateway(config(fake, params))
+    server = module_gateway(config(fake, params))
+    # Connects to the store, which the first question may else wait for for seconds.
+    assert control(server, "GET", "/cache/ping").status_code == 200
+    return server
 
 
 def ask(server: Gateway, text: str, path: str = "/v1/chat/completions", **more: Any):
