@@ -10,6 +10,7 @@ import hashlib
 import hmac
 import os
 import re
+from hashlib import blake2b
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -17,6 +18,9 @@ from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 PREFIX = "sk-"
 SHOWN = 4
 """Characters of a key that are shown again: the last ones."""
+
+MOST_HASHES = 10_000
+"""Keys whose hashes are remembered."""
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _NONCE = 12
@@ -32,10 +36,21 @@ class Secrets:
     def __init__(self, salt: str) -> None:
         self._hashing = _drawn(salt, "virtual keys")
         self._sealing = AESGCM(_drawn(salt, "stored credentials"))
+        # By marks of the keys, since no key is kept: OpenSSL's HMAC takes a call many times as long
+        # as a mark does.
+        self._hashes: dict[bytes, str] = {}
+        self._marking = os.urandom(blake2b.MAX_KEY_SIZE)
 
     def hashed(self, key: str) -> str:
         """HMAC-SHA-256 of a key, 64 hexadecimal digits."""
-        return hmac.digest(self._hashing, key.encode("utf-8", "surrogateescape"), "sha256").hex()
+        raw = key.encode("utf-8", "surrogateescape")
+        mark = blake2b(raw, key=self._marking).digest()
+        found = self._hashes.get(mark)
+        if found is None:
+            if len(self._hashes) >= MOST_HASHES:
+                self._hashes.clear()
+            found = self._hashes[mark] = hmac.digest(self._hashing, raw, "sha256").hex()
+        return found
 
     def token(self, key_or_hash: str) -> str:
         """The hash of what is a key, or a hash already: how LiteLLM's clients name keys.

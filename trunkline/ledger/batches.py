@@ -5,11 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
-from functools import lru_cache
+from operator import attrgetter
 from typing import Any
-
-import orjson
 
 from ..store.spend import AT_A_TIME, Batch
 from .row import FIELDS, LARGEST, SpendRow
@@ -19,7 +16,7 @@ _TEXTS = frozenset(name for name in FIELDS if SpendRow.__annotations__[name] == 
 
 
 async def batch_of(rows: Iterable[SpendRow]) -> Batch:
-    """A batch; of rows of one call the first. Raises ValueError for times that no calendar has."""
+    """A batch; of rows of one call the first."""
     unique = {row.call_id: row for row in reversed(list(rows))}
     values = []
     for number, row in enumerate(unique.values()):
@@ -57,55 +54,12 @@ def _number(value: int | None) -> int | None:
     return None if value is None else max(0, min(value, LARGEST >> 20))
 
 
-def _values(row: SpendRow) -> tuple[Any, ...]:
-    """In the order of `store.spend.COLUMNS`, then the day."""
-    started = _moment(row.started)
-    first = row.first_byte
-    return (
-        row.call_id,
-        started,
-        row.parent_id,
-        _moment(row.ended),
-        _moment(first) if first is not None else None,
-        row.key_hash,
-        row.key_alias,
-        row.user_id,
-        row.team_id,
-        row.organization_id,
-        row.customer_id,
-        orjson.dumps(row.tags).decode() if row.tags else "[]",
-        row.operation,
-        row.model_group,
-        row.model,
-        row.deployment,
-        row.provider,
-        row.api_base,
-        row.input_tokens,
-        row.output_tokens,
-        row.cached_tokens,
-        row.cache_creation_tokens,
-        row.reasoning_tokens,
-        row.cost,
-        row.cache_hit,
-        row.stream,
-        row.status,
-        row.error,
-        row.strategy,
-        row.bundle,
-        row.trace_id,
-        row.requester_ip,
-        row.messages,
-        row.response,
-        started[:10],
-    )
-
-
-def _moment(seconds: float) -> str:
-    """As `Instant` has it; a fifth of the time that `datetime` takes for it."""
-    whole, micro = divmod(round(seconds * 1_000_000), 1_000_000)
-    return f"{_second(whole)}.{micro:06d}+00:00"
-
-
-@lru_cache(maxsize=1024)
-def _second(whole: int) -> str:
-    return datetime.fromtimestamp(whole, UTC).isoformat()[:19]
+_values = attrgetter(
+    *("call_id", "started", "parent_id", "ended", "first_byte"),
+    *("key_hash", "key_alias", "user_id", "team_id", "organization_id", "customer_id", "tags"),
+    *("operation", "model_group", "model", "deployment", "provider", "api_base"),
+    *("input_tokens", "output_tokens", "cached_tokens", "cache_creation_tokens"),
+    *("reasoning_tokens", "cost", "cache_hit", "stream", "status", "error"),
+    *("strategy", "bundle", "trace_id", "requester_ip", "messages", "response"),
+)
+"""In the order of `store.spend.COLUMNS`."""

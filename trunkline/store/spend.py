@@ -13,9 +13,11 @@ import asyncio
 import contextlib
 import os
 from collections.abc import Iterator, Sequence
-from itertools import chain
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
+import orjson
 import psycopg
 from sqlalchemy import text
 from sqlalchemy.exc import DataError, IntegrityError
@@ -37,20 +39,23 @@ NULL = "\x01"
 """What stands for null in what is copied: no text that needs to be escaped."""
 
 AT_A_TIME = 100
-"""Rows that are gone through, some 5 µs each, before calls get their turn."""
+"""Rows that are gone through before calls get their turn."""
 
 COLUMNS = tuple(column.name for column in spend_logs.columns)
 """Of the rows, in their order."""
 
 _LISTED = ", ".join(COLUMNS)
+_STARTED = COLUMNS.index("started_at")
+_TAGS = COLUMNS.index("request_tags")
+_MOMENTS = tuple(COLUMNS.index(name) for name in ("started_at", "ended_at", "first_byte_at"))
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Rows as they are inserted.
 
-    rows: values in the order of COLUMNS, then the day in UTC on which the call started. Moments
-        are text as `Instant` keeps it, days and tags too. No two have the same `request_id`.
+    rows: values in the order of COLUMNS, as JSON can hold them: moments are seconds since 1970.
+        No two have the same `request_id`.
     tags: `request_id` and tag. shared: `request_id`, counter, period.
     """
 
@@ -124,15 +129,16 @@ async def _on_postgresql(connection: AsyncConnection, batch: Batch, logs: bool) 
     raw = await connection.get_raw_connection()
     driver: Any = raw.driver_connection
     async with driver.cursor() as cursor:
-        for table, rows in (
-            ("trunkline_incoming", batch.rows),
-            ("trunkline_incoming_tags", batch.tags),
-            ("trunkline_incoming_shared", batch.shared),
+        for table, rows, written in (
+            ("trunkline_incoming", batch.rows, _written),
+            ("trunkline_incoming_tags", batch.tags, tuple),
+            ("trunkline_incoming_shared", batch.shared, tuple),
         ):
             if rows:
                 async with cursor.copy(f"COPY {table} FROM STDIN (NULL '{NULL}')") as copy:
                     for start in range(0, len(rows), AT_A_TIME):
-                        lines = map(copied, rows[start : start + AT_A_TIME])
+                        some = rows[start : start + AT_A_TIME]
+                        lines = [copied(written(row)) for row in some]
                         await copy.write("".join(lines).encode())
                         await asyncio.sleep(0)
     twice = await connection.exec_driver_sql(_FRESH_LOGS if logs else _FRESH_IDS)
@@ -190,23 +196,42 @@ def copied(row: Sequence[Any]) -> str:
     return line + "\n"
 
 
+def _written(row: Sequence[Any]) -> list[Any]:
+    """A row as the columns of PostgreSQL have it, and its day. Raises ValueError for times that no
+    calendar has."""
+    values = list(row)
+    for place in _MOMENTS:
+        if values[place] is not None:
+            values[place] = _moment(values[place])
+    values[_TAGS] = orjson.dumps(values[_TAGS]).decode() if values[_TAGS] else "[]"
+    values.append(values[_STARTED][:10])
+    return values
+
+
+def _moment(seconds: float) -> str:
+    """As `Instant` has it; a fifth of the time that `datetime` takes for it."""
+    whole, micro = divmod(round(seconds * 1_000_000), 1_000_000)
+    return f"{_second(whole)}.{micro:06d}+00:00"
+
+
+@lru_cache(maxsize=1024)
+def _second(whole: int) -> str:
+    return datetime.fromtimestamp(whole, UTC).isoformat()[:19]
+
+
 _ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r", NULL: r"\x01"})
 
 
 async def _on_sqlite(connection: AsyncConnection, batch: Batch, logs: bool) -> int:
     for statement in _TEMPORARY_OF_SQLITE:
         await connection.exec_driver_sql(statement)
-    width = len(COLUMNS) + 1
-    for table, columns, rows in (
-        ("trunkline_incoming", width, list(batch.rows)),
-        ("trunkline_incoming_tags", 2, list(batch.tags)),
-        ("trunkline_incoming_shared", 3, list(batch.shared)),
+    for statement, rows in (
+        (_INCOMING, batch.rows),
+        (_INCOMING_TAGS, batch.tags),
+        (_INCOMING_SHARED, batch.shared),
     ):
-        place = f"({', '.join('?' * columns)})"
-        for several in _together(rows):
-            places = ", ".join([place] * len(several))
-            values = tuple(chain.from_iterable(several))
-            await connection.exec_driver_sql(f"INSERT INTO temp.{table} VALUES {places}", values)
+        if rows:
+            await connection.exec_driver_sql(statement, (await _as_json(rows),))
     into = "trunkline_spend_logs" if logs else "trunkline_spend_seen"
     columns_ = _LISTED if logs else "request_id, started_at"
     same = f"FROM {into} AS known WHERE known.request_id = trunkline_incoming.request_id"
@@ -220,17 +245,42 @@ async def _on_sqlite(connection: AsyncConnection, batch: Batch, logs: bool) -> i
     return len(batch.rows) - twice.rowcount
 
 
-def _together(rows: Sequence[Any]) -> Iterator[Sequence[Any]]:
-    """Rows that one statement inserts, in few different numbers, so that few are prepared.
+async def _as_json(rows: Sequence[Any]) -> str:
+    """An array of all rows: one value for one statement.
 
-    The driver lets other threads run for each statement, or for each row of `executemany`: it
-    would wait for the event loop a thousand times, and the event loop for it.
+    The driver lets other threads run for each statement, and binds values one by one: with rows
+    as such it and the event loop would wait for each other again and again.
     """
-    start = 0
-    for size in (200, 50, 10, 1):
-        while len(rows) - start >= size:
-            yield rows[start : start + size]
-            start += size
+    parts = []
+    for start in range(0, len(rows), AT_A_TIME):
+        try:
+            parts.append(orjson.dumps(rows[start : start + AT_A_TIME])[1:-1])
+        except TypeError as error:  # half a surrogate pair, or a number that no column holds
+            raise Unfit from error
+        await asyncio.sleep(0)
+    return f"[{b','.join(parts).decode()}]"
+
+
+def _taken(place: int) -> str:
+    """SQLite's expression for a value of a row of JSON."""
+    value = f"value->>{place}"
+    if place not in _MOMENTS:
+        return value
+    micro = f"CAST(max(0, round({value} * 1000000)) AS INTEGER)"
+    second = f"strftime('%Y-%m-%dT%H:%M:%S', {micro} / 1000000, 'unixepoch')"
+    return f"{second} || printf('.%06d+00:00', {micro} % 1000000)"
+
+
+def _incoming(table: str, values: Sequence[str]) -> str:
+    return f"INSERT INTO temp.{table} SELECT {', '.join(values)} FROM json_each(?)"
+
+
+_INCOMING = _incoming(
+    "trunkline_incoming",
+    [*map(_taken, range(len(COLUMNS))), f"substr({_taken(_STARTED)}, 1, 10)"],
+)
+_INCOMING_TAGS = _incoming("trunkline_incoming_tags", ["value->>0", "value->>1"])
+_INCOMING_SHARED = _incoming("trunkline_incoming_shared", ["value->>0", "value->>1", "value->>2"])
 
 
 _TEMPORARY_OF_SQLITE = (
