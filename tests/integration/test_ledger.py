@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 
@@ -270,7 +269,7 @@ async def test_calls_go_on_where_the_disk_cannot_be_written(
 
 
 def test_a_row_reads_as_it_was_written() -> None:
-    whole = replace(row(1, **CHARGED), messages='[{"a": "b"}]', response="{}")
+    whole = row(1, **CHARGED)._replace(messages='[{"a": "b"}]', response="{}")
     assert type(whole).decoded(whole.encoded()) == whole
 
 
@@ -284,6 +283,12 @@ async def test_every_text_comes_to_the_table_as_it_was(database_url: str, tmp_pa
         "'quoted' \"twice\"",
         "ünïcødé 🙂",
         "\\.",
+        '"',
+        "null",
+        ",",
+        ',[],"',
+        "[]],[]]",
+        "{}",
     ]
     async with database_at(database_url, tmp_path) as database:
         ledger = ledger_of(database, tmp_path)

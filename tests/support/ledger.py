@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import AsyncIterator, Sequence
-from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -61,7 +60,7 @@ ROW = SpendRow(
 
 def row(number: int, **values: Any) -> SpendRow:
     """A row of its own call."""
-    return replace(ROW, call_id=f"call-{number}", **values)
+    return ROW._replace(call_id=f"call-{number}", **values)
 
 
 class RedisStream:

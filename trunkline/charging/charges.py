@@ -263,16 +263,19 @@ class Charges:
         places: bool = False,
     ) -> tuple[Admitted, tuple[Limit, ...]]:
         now, first = self.clock(), not payer.counted
-        taken = [(limit, limit.hold(estimate, now, first=first, places=places)) for limit in limits]
-        kept = tuple(limit for limit, hold in taken if hold is not None)
-        holds = [hold for _, hold in taken if hold is not None]
+        kept, holds = [], []
+        for limit in limits:
+            hold = limit.hold(estimate, now, first=first, places=places)
+            if hold is not None:
+                kept.append(limit)
+                holds.append(hold)
         for _ in range(ASKED_AGAIN):
             try:
                 outcome = await self.counters.admit(identity, holds)
             except CountersUnavailable:
                 raise LimitsUnavailable from None
             if isinstance(outcome, Admitted):
-                return outcome, kept
+                return outcome, tuple(kept)
             if isinstance(outcome, Refused):
                 limit = kept[outcome.index]
                 self.metrics.refused(limit.kind, limit.counter.partition(":")[0])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from ..access.money import dollars
 from ..call import Headers
 from ..errors import BudgetExceeded, LimitExceeded
@@ -16,7 +18,10 @@ _WHAT = {
     Kind.PARALLEL: "calls at once",
 }
 
-_NAMES = {Kind.REQUESTS: "requests", Kind.TOKENS: "tokens"}
+_REQUESTS, _TOKENS = Kind.REQUESTS, Kind.TOKENS
+_NAMES = {_REQUESTS: "requests", _TOKENS: "tokens"}
+_NO_LIMIT = (0, math.inf)
+"""Its maximum, and what is left of it."""
 
 
 def refusal(limit: Limit, hold: Hold, refused: Refused, *, budget_status: int) -> LimitExceeded:
@@ -39,18 +44,24 @@ def refusal(limit: Limit, hold: Hold, refused: Refused, *, budget_status: int) -
 
 def told(admitted: Admitted) -> Headers:
     """The rate limits as OpenAI's headers tell them: of each kind, the one with the least left."""
+    requests: tuple[int, float] = _NO_LIMIT
+    tokens = requests
+    for hold, left in zip(admitted.holds, admitted.left, strict=True):
+        kind = hold.kind
+        if kind is _REQUESTS:
+            if left < requests[1]:
+                requests = (hold.maximum, left)
+        elif kind is _TOKENS and left < tokens[1]:
+            tokens = (hold.maximum, left)
     headers: Headers = []
-    for kind in _NAMES:
-        least, maximum = -1, 0
-        for hold, left in zip(admitted.holds, admitted.left, strict=True):
-            if hold.kind is kind and (least < 0 or left < least):
-                least, maximum = left, hold.maximum
-        if least >= 0:
-            headers += _headers(kind, maximum, least)
+    if requests is not _NO_LIMIT:
+        headers += _headers(_REQUESTS, *requests)
+    if tokens is not _NO_LIMIT:
+        headers += _headers(_TOKENS, *tokens)
     return headers
 
 
-def _headers(kind: Kind, maximum: int, left: int) -> Headers:
+def _headers(kind: Kind, maximum: int, left: float) -> Headers:
     name = _NAMES.get(kind)
     if name is None:
         return []

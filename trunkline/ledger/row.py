@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import MISSING, fields
-from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 import orjson
-
-from ..dataclass import dataclass
 
 LARGEST = 2**63 - 1
 """Of the whole numbers that the database holds."""
 
 
-@dataclass(slots=True)
-class SpendRow:
-    """A call as the ledger keeps it; never changed. (To make it frozen takes three times as long.)
+class SpendRow(NamedTuple):
+    """A call as the ledger keeps it. (`_make` takes a quarter of the time of naming all fields.)
 
     call_id: of one admission; unique. parent_id: of the client's call, where a workflow made this
         one or a fallback answered; else empty.
@@ -75,10 +70,10 @@ class SpendRow:
     def encoded(self) -> bytes:
         """As it lies in the stream and in the journal: a JSON array, in the order of the fields."""
         try:
-            return orjson.dumps(_values(self))
+            return orjson.dumps((*self,))
         except TypeError:
             # Half a surrogate pair, or a number that no column holds.
-            return orjson.dumps([_clean(value) for value in _values(self)])
+            return orjson.dumps([_clean(value) for value in self])
 
     @classmethod
     def decoded(cls, content: bytes) -> SpendRow:
@@ -95,9 +90,11 @@ class SpendRow:
         return cls(**row)
 
 
-FIELDS = tuple(field.name for field in fields(SpendRow))
-_REQUIRED = sum(field.default is MISSING for field in fields(SpendRow))
-_values = attrgetter(*FIELDS)
+FIELDS = SpendRow._fields
+_REQUIRED = len(FIELDS) - len(SpendRow._field_defaults)
+_TYPES = {name: kind.__forward_arg__ for name, kind in SpendRow.__annotations__.items()}
+TEXTS = frozenset(name for name, kind in _TYPES.items() if kind == "str")
+"""Fields that hold text."""
 
 
 _CHECKS: Mapping[str, Callable[[Any], bool]] = {
@@ -111,7 +108,7 @@ _CHECKS: Mapping[str, Callable[[Any], bool]] = {
         type(counter) is str and type(period) is int for counter, period in value
     ),
 }
-_KINDS = {field.name: _CHECKS[str(field.type)] for field in fields(SpendRow)}
+_KINDS = {name: _CHECKS[kind] for name, kind in _TYPES.items()}
 """Whether a value may be a field's."""
 
 

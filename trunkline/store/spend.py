@@ -12,14 +12,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
-from functools import lru_cache
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Any
 
 import orjson
 import psycopg
-from sqlalchemy import text
+from sqlalchemy import Dialect, text
+from sqlalchemy.dialects import postgresql
 from sqlalchemy.exc import DataError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -35,31 +35,35 @@ out, and a turn takes milliseconds."""
 RECOVERY_LOCK = 7_239_118_540_114
 """The one under which rows of others are inserted."""
 
-NULL = "\x01"
-"""What stands for null in what is copied: no text that needs to be escaped."""
-
 AT_A_TIME = 100
 """Rows that are gone through before calls get their turn."""
 
-COLUMNS = tuple(column.name for column in spend_logs.columns)
-"""Of the rows, in their order."""
+COLUMNS = (
+    *("request_id", "parent_id", "started_at", "ended_at", "first_byte_at"),
+    *("api_key", "key_alias", "user_id", "team_id", "organization_id", "end_user"),
+    *("request_tags", "call_type", "model_group", "model", "model_id"),
+    *("custom_llm_provider", "api_base", "prompt_tokens", "completion_tokens"),
+    *("cached_tokens", "cache_creation_tokens", "reasoning_tokens", "spend"),
+    *("cache_hit", "stream", "status", "error", "strategy", "bundle", "trace_id"),
+    *("requester_ip_address", "messages", "response"),
+)
+"""Of the rows, in the order in which their values come."""
 
 _LISTED = ", ".join(COLUMNS)
-_STARTED = COLUMNS.index("started_at")
-_TAGS = COLUMNS.index("request_tags")
-_MOMENTS = tuple(COLUMNS.index(name) for name in ("started_at", "ended_at", "first_byte_at"))
+_POSTGRESQL: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
+_MOMENTS = tuple(name for name in COLUMNS if name.endswith("_at"))
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """Rows as they are inserted.
 
-    rows: values in the order of COLUMNS, as JSON can hold them: moments are seconds since 1970.
-        No two have the same `request_id`.
+    rows: each a JSON array of values in the order of COLUMNS, and of one more that isn't kept.
+        Moments are seconds since 1970. No two have the same `request_id`.
     tags: `request_id` and tag. shared: `request_id`, counter, period.
     """
 
-    rows: Sequence[tuple[Any, ...]]
+    rows: Sequence[bytes]
     tags: Sequence[tuple[str, str]] = ()
     shared: Sequence[tuple[str, str, int]] = ()
 
@@ -129,26 +133,68 @@ async def _on_postgresql(connection: AsyncConnection, batch: Batch, logs: bool) 
     raw = await connection.get_raw_connection()
     driver: Any = raw.driver_connection
     async with driver.cursor() as cursor:
-        for table, rows, written in (
-            ("trunkline_incoming", batch.rows, _written),
-            ("trunkline_incoming_tags", batch.tags, tuple),
-            ("trunkline_incoming_shared", batch.shared, tuple),
+        for table, rows in (
+            (_INCOMING, map(_copied, batch.rows)),
+            ("trunkline_incoming_tags", map(_csv, batch.tags)),
+            ("trunkline_incoming_shared", map(_csv, batch.shared)),
         ):
-            if rows:
-                async with cursor.copy(f"COPY {table} FROM STDIN (NULL '{NULL}')") as copy:
-                    for start in range(0, len(rows), AT_A_TIME):
-                        some = rows[start : start + AT_A_TIME]
-                        lines = [copied(written(row)) for row in some]
-                        await copy.write("".join(lines).encode())
+            lines = b"".join(islice(rows, AT_A_TIME))
+            if lines:
+                async with cursor.copy(
+                    f"COPY {table} FROM STDIN (FORMAT csv, NULL 'null')"
+                ) as copy:
+                    while lines:
+                        await copy.write(lines)
                         await asyncio.sleep(0)
+                        lines = b"".join(islice(rows, AT_A_TIME))
     twice = await connection.exec_driver_sql(_FRESH_LOGS if logs else _FRESH_IDS)
     return len(batch.rows) - twice.rowcount
 
 
-_TEMPORARY = (
+def _copied(row: bytes) -> bytes:
+    """A row as COPY reads it: an array of JSON is a line of CSV where nothing is escaped in it, and
+    the arrays in it are empty.
+
+    https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
     """
-    CREATE TEMP TABLE IF NOT EXISTS trunkline_incoming
-        (LIKE trunkline_spend_logs, day date NOT NULL) ON COMMIT DELETE ROWS
+    if b"\\" not in row and b',[],"' in row and row.endswith(b",[]]"):
+        return row[1:-1] + b"\n"
+    return _csv(orjson.loads(row))
+
+
+def _csv(values: Iterable[Any]) -> bytes:
+    return b",".join(map(_csv_value, values)) + b"\n"
+
+
+def _csv_value(value: Any) -> bytes:
+    if isinstance(value, list):
+        value = orjson.dumps(value).decode()
+    if isinstance(value, str):
+        value = value.replace('"', '""')
+        return f'"{value}"'.encode()
+    return orjson.dumps(value)
+
+
+def _made(name: str) -> str:
+    """A column of the rows that come in, as PostgreSQL makes it."""
+    if name in _MOMENTS:
+        return f"{name} timestamptz GENERATED ALWAYS AS (to_timestamp({name}_seconds)) STORED"
+    kind = spend_logs.columns[name].type.compile(dialect=_POSTGRESQL)
+    return f"{name} {kind}"
+
+
+_INCOMING = "trunkline_incoming ({}, more)".format(
+    ", ".join(f"{name}_seconds" if name in _MOMENTS else name for name in COLUMNS)
+)
+_TEMPORARY = (
+    f"""
+    CREATE TEMP TABLE IF NOT EXISTS trunkline_incoming (
+        {", ".join(map(_made, COLUMNS))},
+        {", ".join(f"{name}_seconds double precision" for name in _MOMENTS)},
+        more text,
+        day date GENERATED ALWAYS AS
+            ((to_timestamp(started_at_seconds) AT TIME ZONE 'UTC')::date) STORED
+    ) ON COMMIT DELETE ROWS
     """,
     """
     CREATE TEMP TABLE IF NOT EXISTS trunkline_incoming_tags
@@ -173,115 +219,54 @@ _FRESH_LOGS = _FRESH.format(into="trunkline_spend_logs", columns=_LISTED)
 _FRESH_IDS = _FRESH.format(into="trunkline_spend_seen", columns="request_id, started_at")
 
 
-def copied(row: Sequence[Any]) -> str:
-    """A row as COPY reads it; half of what the driver needs for that.
-
-    https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
-    """
-    fields = [
-        value if value.__class__ is str else NULL if value is None else str(value) for value in row
-    ]
-    line = "\t".join(fields)
-    if (
-        "\\" in line
-        or "\n" in line
-        or "\r" in line
-        or line.count("\t") != len(fields) - 1
-        or line.count(NULL) != row.count(None)
-    ):
-        line = "\t".join(
-            field if value is None else field.translate(_ESCAPES)
-            for field, value in zip(fields, row, strict=True)
-        )
-    return line + "\n"
-
-
-def _written(row: Sequence[Any]) -> list[Any]:
-    """A row as the columns of PostgreSQL have it, and its day. Raises ValueError for times that no
-    calendar has."""
-    values = list(row)
-    for place in _MOMENTS:
-        if values[place] is not None:
-            values[place] = _moment(values[place])
-    values[_TAGS] = orjson.dumps(values[_TAGS]).decode() if values[_TAGS] else "[]"
-    values.append(values[_STARTED][:10])
-    return values
-
-
-def _moment(seconds: float) -> str:
-    """As `Instant` has it; a fifth of the time that `datetime` takes for it."""
-    whole, micro = divmod(round(seconds * 1_000_000), 1_000_000)
-    return f"{_second(whole)}.{micro:06d}+00:00"
-
-
-@lru_cache(maxsize=1024)
-def _second(whole: int) -> str:
-    return datetime.fromtimestamp(whole, UTC).isoformat()[:19]
-
-
-_ESCAPES = str.maketrans({"\\": r"\\", "\t": r"\t", "\n": r"\n", "\r": r"\r", NULL: r"\x01"})
-
-
 async def _on_sqlite(connection: AsyncConnection, batch: Batch, logs: bool) -> int:
     for statement in _TEMPORARY_OF_SQLITE:
         await connection.exec_driver_sql(statement)
+    # One value for one statement: the driver lets other threads run for each statement, and binds
+    # values one by one, so that it and the event loop would wait for each other again and again.
     for statement, rows in (
-        (_INCOMING, batch.rows),
-        (_INCOMING_TAGS, batch.tags),
-        (_INCOMING_SHARED, batch.shared),
+        (_INTO_INCOMING, batch.rows),
+        (_INTO_TAGS, [orjson.dumps(each) for each in batch.tags]),
+        (_INTO_SHARED, [orjson.dumps(each) for each in batch.shared]),
     ):
         if rows:
-            await connection.exec_driver_sql(statement, (await _as_json(rows),))
+            array = f"[{b','.join(rows).decode()}]"
+            await connection.exec_driver_sql(statement, (array,))
     into = "trunkline_spend_logs" if logs else "trunkline_spend_seen"
-    columns_ = _LISTED if logs else "request_id, started_at"
+    columns = _LISTED if logs else "request_id, started_at"
     same = f"FROM {into} AS known WHERE known.request_id = trunkline_incoming.request_id"
     same += " AND known.started_at = trunkline_incoming.started_at" if logs else ""
     twice = await connection.exec_driver_sql(
         f"DELETE FROM temp.trunkline_incoming WHERE EXISTS (SELECT 1 {same})"
     )
     await connection.exec_driver_sql(
-        f"INSERT INTO {into} ({columns_}) SELECT {columns_} FROM temp.trunkline_incoming"
+        f"INSERT INTO {into} ({columns}) SELECT {columns} FROM temp.trunkline_incoming"
     )
     return len(batch.rows) - twice.rowcount
 
 
-async def _as_json(rows: Sequence[Any]) -> str:
-    """An array of all rows: one value for one statement.
-
-    The driver lets other threads run for each statement, and binds values one by one: with rows
-    as such it and the event loop would wait for each other again and again.
-    """
-    parts = []
-    for start in range(0, len(rows), AT_A_TIME):
-        try:
-            parts.append(orjson.dumps(rows[start : start + AT_A_TIME])[1:-1])
-        except TypeError as error:  # half a surrogate pair, or a number that no column holds
-            raise Unfit from error
-        await asyncio.sleep(0)
-    return f"[{b','.join(parts).decode()}]"
-
-
 def _taken(place: int) -> str:
-    """SQLite's expression for a value of a row of JSON."""
+    """SQLite's expression for a value of a row."""
     value = f"value->>{place}"
-    if place not in _MOMENTS:
+    if COLUMNS[place] not in _MOMENTS:
         return value
     micro = f"CAST(max(0, round({value} * 1000000)) AS INTEGER)"
     second = f"strftime('%Y-%m-%dT%H:%M:%S', {micro} / 1000000, 'unixepoch')"
     return f"{second} || printf('.%06d+00:00', {micro} % 1000000)"
 
 
-def _incoming(table: str, values: Sequence[str]) -> str:
-    return f"INSERT INTO temp.{table} SELECT {', '.join(values)} FROM json_each(?)"
-
-
-_INCOMING = _incoming(
-    "trunkline_incoming",
-    [*map(_taken, range(len(COLUMNS))), f"substr({_taken(_STARTED)}, 1, 10)"],
-)
-_INCOMING_TAGS = _incoming("trunkline_incoming_tags", ["value->>0", "value->>1"])
-_INCOMING_SHARED = _incoming("trunkline_incoming_shared", ["value->>0", "value->>1", "value->>2"])
-
+_VALUES = ", ".join(map(_taken, range(len(COLUMNS))))
+_DAY = f"substr({_taken(COLUMNS.index('started_at'))}, 1, 10)"
+_INTO_INCOMING = f"""
+    INSERT INTO temp.trunkline_incoming ({_LISTED}, day) SELECT {_VALUES}, {_DAY} FROM json_each(?)
+"""
+_INTO_TAGS = """
+    INSERT INTO temp.trunkline_incoming_tags SELECT value->>0, value->>1 FROM json_each(?)
+"""
+_INTO_SHARED = """
+    INSERT INTO temp.trunkline_incoming_shared
+    SELECT value->>0, value->>1, value->>2 FROM json_each(?)
+"""
 
 _TEMPORARY_OF_SQLITE = (
     """
