@@ -293,7 +293,7 @@ async def test_every_text_comes_to_the_table_as_it_was(database_url: str, tmp_pa
     async with database_at(database_url, tmp_path) as database:
         ledger = ledger_of(database, tmp_path)
         for number, text in enumerate(odd):
-            each = row(number, user_id=text, model_group=text, tags=(text,), first_byte=None)
+            each = row(10 + number, user_id=text, model_group=text, tags=(text,), first_byte=None)
             await ledger.record(each)
         await ledger.flush()
         found = await rows_of(database, tables.spend_logs)
