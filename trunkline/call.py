@@ -361,7 +361,7 @@ class Call:
     cached: how the answer came: "hit", or "shared" with a call that was under way; else empty.
     payer: whom it is charged to (see `charging/charges.py`); None where nobody is.
     charge: what it holds of limits, until it is settled; None where it holds nothing.
-    limits: headers that tell what is left of its caller's rate limits.
+    limits: headers that tell what is left of its caller's rate limits, encoded.
     trace: the trace that it belongs to; empty where none is made.
     turn: whose it is to decide the call, where a workflow answers it (see `routing/learned.py`).
     decision: what a learned strategy made of the call; None as long as none was asked.
@@ -398,7 +398,7 @@ class Call:
     cached: str = ""
     payer: Any = None
     charge: Any = None
-    limits: Headers = field(default_factory=list)
+    limits: list[tuple[bytes, bytes]] = field(default_factory=list)
     trace: str = ""
     turn: Any = None
     decision: Decision | None = None

@@ -19,6 +19,7 @@ from .http import (
     AnswerCut,
     CancelledWhenGone,
     ClientGone,
+    EncodedHeaders,
     Receive,
     Scope,
     Send,
@@ -116,7 +117,7 @@ class Inference:
 
     async def _send(self, call: Call, answer: Answer, send: Send) -> None:
         serving = self._gateway.serving
-        headers = encode(_limited(answer.headers, call.limits))
+        headers = _limited(answer.headers, call.limits)
         headers += self._headers.of(call, serving.snapshot)
         if answer.chunks is None:
             await send_answer(send, answer.status, headers, answer.body)
@@ -140,11 +141,11 @@ class Inference:
         return status
 
 
-def _limited(headers: Headers, limits: Headers) -> Headers:
+def _limited(headers: Headers, limits: EncodedHeaders) -> EncodedHeaders:
     """With the caller's own limits in the place of the provider's, which are the gateway's."""
     if not limits:
-        return headers
-    return [each for each in headers if not each[0].startswith("x-ratelimit-")] + limits
+        return encode(headers)
+    return encode([each for each in headers if not each[0].startswith("x-ratelimit-")]) + limits
 
 
 def _is_events(answer: Answer) -> bool:

@@ -42,8 +42,9 @@ def refusal(limit: Limit, hold: Hold, refused: Refused, *, budget_status: int) -
     )
 
 
-def told(admitted: Admitted) -> Headers:
-    """The rate limits as OpenAI's headers tell them: of each kind, the one with the least left."""
+def told(admitted: Admitted) -> list[tuple[bytes, bytes]]:
+    """The rate limits as OpenAI's headers tell them, encoded: of each kind, the one with the least
+    left."""
     requests: tuple[int, float] = _NO_LIMIT
     tokens = requests
     for hold, left in zip(admitted.holds, admitted.left, strict=True):
@@ -53,15 +54,17 @@ def told(admitted: Admitted) -> Headers:
                 requests = (hold.maximum, left)
         elif kind is _TOKENS and left < tokens[1]:
             tokens = (hold.maximum, left)
-    headers: Headers = []
+    headers = []
     if requests is not _NO_LIMIT:
-        headers += _headers(_REQUESTS, *requests)
+        headers.append((b"x-ratelimit-limit-requests", b"%d" % requests[0]))
+        headers.append((b"x-ratelimit-remaining-requests", b"%d" % max(0, requests[1])))
     if tokens is not _NO_LIMIT:
-        headers += _headers(_TOKENS, *tokens)
+        headers.append((b"x-ratelimit-limit-tokens", b"%d" % tokens[0]))
+        headers.append((b"x-ratelimit-remaining-tokens", b"%d" % max(0, tokens[1])))
     return headers
 
 
-def _headers(kind: Kind, maximum: int, left: float) -> Headers:
+def _headers(kind: Kind, maximum: int, left: int) -> Headers:
     name = _NAMES.get(kind)
     if name is None:
         return []
