@@ -7,7 +7,6 @@ import asyncio
 import tempfile
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from statistics import median
@@ -76,8 +75,7 @@ async def _round(database: Any, folder: Path, number: int) -> dict[str, float]:
 
 def _row(number: int) -> SpendRow:
     now = time.time()
-    return replace(
-        ROW,
+    return ROW._replace(
         call_id=f"{number:032x}",
         started=now,
         ended=now + 1.5,
