@@ -14,7 +14,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import errno
 import fcntl
 import logging
 import os
@@ -38,7 +37,6 @@ LARGE = 8 * 1024 * 1024
 GAP = 0.001
 """Seconds from the end of a commit to the next: each keeps a processor busy, and rows that come
 together share one. The first after a pause is begun at once."""
-DURABLY: int | None = getattr(os, "RWF_DSYNC", None)
 _SUM = 9
 _LONGEST = 64 * 1024 * 1024
 
@@ -61,8 +59,9 @@ def rows(file: BinaryIO) -> Iterator[bytes]:
 class Segment:
     """A file of the running process.
 
-    size: bytes. kept: rows of it that the database hasn't yet, and that are also in memory.
-    resting: whether others are only here. torn: whether a part of a line is at its end.
+    file: see `_opened`. size: bytes. kept: rows of it that the database hasn't yet, and that are
+    also in memory. resting: whether others are only here. torn: whether a part of a line is at its
+    end.
     """
 
     path: Path
@@ -79,7 +78,7 @@ class Segment:
         length = len(rest)
         try:
             while rest:
-                rest = rest[_write(descriptor, rest) :]
+                rest = rest[os.write(descriptor, rest) :]
         except OSError:
             self.torn = True
             with contextlib.suppress(OSError):
@@ -97,20 +96,6 @@ class Segment:
             os.ftruncate(self.file.fileno(), 0)
             os.lseek(self.file.fileno(), 0, os.SEEK_SET)
             self.size = 0
-
-
-def _write(descriptor: int, content: memoryview) -> int:
-    """Bytes that are on the disk when it returns."""
-    if DURABLY is not None:
-        # One call for both: other threads would get their turn between two.
-        try:
-            return os.pwritev(descriptor, [content], -1, DURABLY)
-        except OSError as error:
-            if error.errno != errno.EOPNOTSUPP:
-                raise
-    written = os.write(descriptor, content)
-    os.fdatasync(descriptor)
-    return written
 
 
 @dataclass(slots=True)
@@ -238,7 +223,7 @@ class Journal:
         while True:
             name = f"{os.getpid()}-{os.urandom(4).hex()}-{next(self._numbers)}{SUFFIX}"
             path = self.folder / name
-            file = path.open("xb", buffering=0)
+            file = _opened(path)
             # Another process may have taken it for a dead one's before it was locked.
             if _lock(file) and path.exists():
                 return Segment(path, file)
@@ -279,6 +264,15 @@ class Journal:
                 self.discard(segment)
         self._segments.clear()
         await asyncio.to_thread(self._files.end)
+
+
+def _opened(path: Path) -> BinaryIO:
+    """A new file of which all that is written is on the disk when the write returns.
+
+    A call of its own for that would wait for its turn among the process's threads once more.
+    """
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_DSYNC, 0o666)
+    return open(descriptor, "wb", buffering=0)
 
 
 def _lock(file: BinaryIO) -> bool:
