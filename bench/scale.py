@@ -84,8 +84,11 @@ async def _ask(url: str, folder: Path, size: Size, say: Callable[[str], None]) -
             say(f"  {name}:")
             for line in await _plan(database, statement):
                 say(f"    {line}")
-        questions = _questions(database, registry, folder, size)
-        return {name: await _timed(question) for name, question in questions.items()}
+        times = {}
+        for name, question in _questions(database, registry, folder, size).items():
+            times[name] = await _timed(question)
+            say(f"  {name:40} {times[name]:10.2f} ms")
+        return times
 
 
 async def _timed(question: Question) -> float:
@@ -130,7 +133,7 @@ def _questions(
         for number in range(1000):
             id = f"{time.monotonic_ns()}-{number}"
             key = _token(number * 37 % size.keys)
-            ledger.note(ROW.__class__(**_with(call_id=id, key_hash=key, started=now, ended=now)))
+            ledger.note(ROW._replace(call_id=id, key_hash=key, started=now, ended=now))
         await ledger.flush()
         await ledger.close()
 
@@ -155,11 +158,6 @@ def _questions(
         ),
         "insert 1,000 rows": insert,
     }
-
-
-def _with(**values: Any) -> dict[str, Any]:
-    fields = {name: getattr(ROW, name) for name in ROW.__dataclass_fields__}
-    return {**fields, **values}
 
 
 _EXPLAINED = {

@@ -26,5 +26,5 @@ class AtOnce:
     async def insert(self, row: SpendRow) -> bool:
         """Whether the row wasn't there yet. Raises StoreUnavailable."""
         await self._before()
-        batch = await batch_of([mended(row)])
+        batch = await batch_of([mended(row).encoded()])
         return bool(await spend.insert(self._database, batch, logs=self._logs))

@@ -6,27 +6,43 @@ import asyncio
 from collections.abc import Iterable
 from typing import Any
 
-from ..store.spend import AT_A_TIME, Batch
+import orjson
+
+from ..store.spend import AT_A_TIME, Batch, is_plain
 from .row import LARGEST, TEXTS, SpendRow
 
 _NUMBERS = ("input_tokens", "output_tokens", "cached_tokens", "cache_creation_tokens")
 
 
-async def batch_of(rows: Iterable[SpendRow]) -> Batch:
-    """A batch; of rows of one call the first."""
-    unique = {row.call_id: row for row in reversed(list(rows))}
-    encoded: list[bytes] = []
+async def batch_of(rows: Iterable[bytes]) -> Batch:
+    """A batch of encoded rows; of rows of one call the first.
+
+    Raises ValueError for what is no row.
+    """
+    unique: dict[str, bytes] = {}
     tags: list[tuple[str, str]] = []
     shared: list[tuple[str, str, int]] = []
-    for row in unique.values():
-        encoded.append(row.encoded())
-        if row.tags:
-            tags += [(row.call_id, tag) for tag in dict.fromkeys(row.tags)]
-        if row.shared:
-            shared += [(row.call_id, *each) for each in dict(row.shared).items()]
-        if len(encoded) % AT_A_TIME == 0:
+    for number, row in enumerate(rows, 1):
+        if number % AT_A_TIME == 0:
             await asyncio.sleep(0)
-    return Batch(encoded, tags, shared)
+        call_id = _call_id(row)
+        if call_id in unique:
+            continue
+        unique[call_id] = row
+        if not is_plain(row):
+            whole = SpendRow.decoded(row)
+            tags += [(call_id, tag) for tag in dict.fromkeys(whole.tags)]
+            shared += [(call_id, *each) for each in dict(whole.shared).items()]
+    return Batch(tuple(unique.values()), tags, shared)
+
+
+def _call_id(row: bytes) -> str:
+    """The first value of an array of JSON, which is text."""
+    end = row.find(b'",')
+    found = row[2:end]
+    if end < 0 or b"\\" in found:
+        return str(orjson.loads(row)[0])
+    return found.decode()
 
 
 def mended(row: SpendRow) -> SpendRow:

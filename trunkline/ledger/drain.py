@@ -31,9 +31,9 @@ REFUSED = "refused.rows"
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A row in memory. stream_id, segment: where its copy is; None where it has none."""
+    """An encoded row in memory. stream_id, segment: where its copy is; None where it has none."""
 
-    row: SpendRow
+    row: bytes
     stream_id: str | None = None
     segment: Segment | None = None
 
@@ -110,8 +110,8 @@ class Drain:
             if len(self._waiting) < AT_ONCE:
                 self.full.clear()
 
-    async def insert(self, rows: Sequence[SpendRow], *, alone: bool = False) -> bool:
-        """Inserts rows that aren't there yet; those that can't be held are put aside.
+    async def insert(self, rows: Sequence[bytes], *, alone: bool = False) -> bool:
+        """Inserts encoded rows that aren't there yet; those that can't be held are put aside.
 
         alone: only if no other process does so now; whether it was done.
         """
@@ -126,18 +126,19 @@ class Drain:
         self.written += count or 0
         return count is not None
 
-    async def _apart(self, rows: Sequence[SpendRow], error: Exception) -> None:
+    async def _apart(self, rows: Sequence[bytes], error: Exception) -> None:
         """Inserts the rows without the one that is to blame."""
         if len(rows) > 1:
             middle = len(rows) // 2
             await self.insert(rows[:middle])
             await self.insert(rows[middle:])
             return
-        if (other := mended(rows[0])) != rows[0]:
-            await self.insert([other])
+        row = SpendRow.decoded(rows[0])
+        if (other := mended(row)) != row:
+            await self.insert([other.encoded()])
             return
         reason = str(error.__cause__ or error).partition("\n")[0]
-        log.error("a row can't be inserted", extra={"call_id": rows[0].call_id, "error": reason})
+        log.error("a row can't be inserted", extra={"call_id": row.call_id, "error": reason})
         await asyncio.to_thread(_put_aside, self._journal.folder, rows[0])
 
     async def _let_go(self, batch: Sequence[Kept]) -> None:
@@ -152,8 +153,8 @@ class Drain:
             self.stream_ids.difference_update(ids)
 
 
-def _put_aside(folder: Path, row: SpendRow) -> None:
+def _put_aside(folder: Path, row: bytes) -> None:
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         with (folder / REFUSED).open("ab") as file:
-            file.write(line(row.encoded()))
+            file.write(line(row))

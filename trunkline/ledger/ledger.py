@@ -77,34 +77,36 @@ class Ledger:
 
         Never fails: where the disk can't be written, the row is in memory, and that is told.
         """
+        encoded = row.encoded()
         if stream_id is not None:
             # Without room, it rests in the stream.
-            self._drain.add(Kept(row, stream_id))
+            self._drain.add(Kept(encoded, stream_id))
             return
-        written, kept = self._append(row)
+        written, kept = self._append(encoded)
         if not await written and not kept:
-            self._without_copy(row)
+            self._without_copy(encoded)
 
     def note(self, row: SpendRow, stream_id: str | None = None) -> None:
         """The same without waiting for the disk."""
+        encoded = row.encoded()
         if stream_id is not None:
-            self._drain.add(Kept(row, stream_id))
+            self._drain.add(Kept(encoded, stream_id))
             return
-        written, kept = self._append(row)
+        written, kept = self._append(encoded)
         if not kept:
             written.add_done_callback(
-                lambda done: None if done.result() else self._without_copy(row)
+                lambda done: None if done.result() else self._without_copy(encoded)
             )
 
-    def _append(self, row: SpendRow) -> tuple[asyncio.Future[bool], bool]:
+    def _append(self, row: bytes) -> tuple[asyncio.Future[bool], bool]:
         """Whether the row is on the disk, once that is known; and whether it is in memory."""
-        segment, written = self._journal.append(row.encoded())
+        segment, written = self._journal.append(row)
         kept = self._drain.add(Kept(row, segment=segment))
         if segment is not None and not kept:
             segment.resting = True
         return written, kept
 
-    def _without_copy(self, row: SpendRow) -> None:
+    def _without_copy(self, row: bytes) -> None:
         if not self._drain.add(Kept(row), most=MOST):
             self._drain.lose()
 

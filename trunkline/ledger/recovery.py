@@ -70,7 +70,7 @@ class Recovery:
             ours = self._drain.stream_ids
             left = [(id, row) for id, row in found if id not in ours]
             if not left or not await self._drain.insert(
-                decoded(row for _, row in left), alone=True
+                readable(row for _, row in left), alone=True
             ):
                 return
             await self._stream.delete([id for id, _ in left])
@@ -81,16 +81,17 @@ class Recovery:
             await self._drain.insert(batch)
 
 
-def _next(found: Iterable[bytes]) -> list[SpendRow]:
-    return decoded(islice(found, AT_ONCE))
+def _next(found: Iterable[bytes]) -> list[bytes]:
+    return readable(islice(found, AT_ONCE))
 
 
-def decoded(found: Iterable[bytes]) -> list[SpendRow]:
-    """The rows that can be read; what can't is nothing of ours, or a newer program's."""
+def readable(found: Iterable[bytes]) -> list[bytes]:
+    """The rows that can be read, as this program encodes them; what can't is nothing of ours, or a
+    newer program's."""
     result = []
     for row in found:
         try:
-            result.append(SpendRow.decoded(row))
+            result.append(SpendRow.decoded(row).encoded())
         except (ValueError, TypeError):
             log.error("what was left of a call can't be read", extra={"bytes": len(row)})
     return result

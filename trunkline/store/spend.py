@@ -151,15 +151,18 @@ async def _on_postgresql(connection: AsyncConnection, batch: Batch, logs: bool) 
     return len(batch.rows) - twice.rowcount
 
 
+def is_plain(row: bytes) -> bool:
+    """Whether nothing is escaped in a row, and the arrays in it, in the middle and at the end, are
+    empty; as most are."""
+    return b"\\" not in row and b',[],"' in row and row.endswith(b",[]]")
+
+
 def _copied(row: bytes) -> bytes:
-    """A row as COPY reads it: an array of JSON is a line of CSV where nothing is escaped in it, and
-    the arrays in it are empty.
+    """A row as COPY reads it: a plain one is a line of CSV, but for its brackets.
 
     https://www.postgresql.org/docs/current/sql-copy.html#SQL-COPY-FILE-FORMATS
     """
-    if b"\\" not in row and b',[],"' in row and row.endswith(b",[]]"):
-        return row[1:-1] + b"\n"
-    return _csv(orjson.loads(row))
+    return row[1:-1] + b"\n" if is_plain(row) else _csv(orjson.loads(row))
 
 
 def _csv(values: Iterable[Any]) -> bytes:
