@@ -79,7 +79,8 @@ class Nginx:
 
     def calls(self) -> list[tuple[str, list[str]]]:
         """The access log: the status of each call, and the addresses that were tried for it."""
-        lines = (self.folder / "access.log").read_text("utf-8").splitlines()
+        whole = (self.folder / "access.log").read_text("utf-8").rpartition("\n")[0]
+        lines = whole.splitlines()
         found = []
         for line in lines:
             status, rest = line.split(" ", 5)[4], line.split(" ", 7)[7]

@@ -27,15 +27,17 @@ class Failed:
 class Traffic:
     """Every other client streams.
 
+    pause: seconds that each client waits between two calls.
     answered: ids of calls whose whole answer came, as often as it did. failed: all others.
     """
 
-    def __init__(self, url: str, key: str, clients: int) -> None:
+    def __init__(self, url: str, key: str, clients: int, *, pause: float = 0.0) -> None:
         self.answered: list[str] = []
         self.failed: list[Failed] = []
         self._url = f"{url}/v1/chat/completions"
         self._headers = {"authorization": f"Bearer {key}"}
         self._clients = clients
+        self._pause = pause
         self._stop = threading.Event()
 
     @contextmanager
@@ -61,6 +63,7 @@ class Traffic:
                     self._ask(client, stream, began)
                 except httpx.HTTPError as error:
                     self.failed.append(Failed(began, 0, repr(error)))
+                self._stop.wait(self._pause)
 
     def _ask(self, client: httpx.Client, stream: bool, began: float) -> None:
         answer = client.post(self._url, json={**BODY, "stream": stream})

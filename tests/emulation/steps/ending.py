@@ -9,12 +9,13 @@ from ..documents import LARGE, SMALL
 from ..remains import remains
 from ..user import Asking
 
-CLIENTS = 4
+CLIENTS, PAUSE = 4, 0.08
+"""As many calls as the API takes in at most would be refused with 429 on a fast machine."""
 ROLLOUTS = 10
 
 
 def update(cast: Cast) -> str:
-    calls = Traffic(cast.deployment.url, cast.key, CLIENTS)
+    calls = Traffic(cast.deployment.url, cast.key, CLIENTS, pause=PAUSE)
     short = Asking(cast.user)
     with calls.flowing(), short.flowing():
         for number in range(ROLLOUTS):
