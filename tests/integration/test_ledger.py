@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.ledger import (
+    ROW,
     START,
     count,
     database_at,
@@ -22,6 +23,7 @@ from tests.support.ledger import (
 from tests.support.postgres import postgres_server
 from trunkline.ledger import drain as draining
 from trunkline.ledger.journal import SUFFIX, rows
+from trunkline.ledger.row import FIELDS, LARGEST
 from trunkline.store import tables
 from trunkline.store.database import StoreUnavailable
 
@@ -133,6 +135,7 @@ async def test_a_row_that_no_database_can_hold_keeps_no_other_back(
             3: {"user_id": "nul\0character"},
             5: {"key_alias": "half a \ud83d pair"},
             7: {"input_tokens": 2**70},
+            8: {"input_tokens": 2**63},
             9: {"ended": 1e20},
         }
         for number in range(1, 20):
@@ -140,6 +143,10 @@ async def test_a_row_that_no_database_can_hold_keeps_no_other_back(
         await ledger.flush()
         found = await ids(database)
         assert sorted(found) == sorted(f"call-{n}" for n in range(1, 20) if n != 9)
+        held = {each["request_id"]: each for each in await rows_of(database, tables.spend_logs)}
+        assert held["call-3"]["user_id"] == "nulcharacter"
+        assert held["call-5"]["key_alias"] == "half a ? pair"
+        assert held["call-7"]["prompt_tokens"] == held["call-8"]["prompt_tokens"] == LARGEST
         with (tmp_path / "ledger" / draining.REFUSED).open("rb") as content:
             assert [b"call-9" in each for each in rows(content)] == [True]
         await ledger.close()
@@ -289,17 +296,49 @@ async def test_every_text_comes_to_the_table_as_it_was(database_url: str, tmp_pa
         ',[],"',
         "[]],[]]",
         "{}",
+        r"\u0000",
     ]
     async with database_at(database_url, tmp_path) as database:
         ledger = ledger_of(database, tmp_path)
         for number, text in enumerate(odd):
             each = row(10 + number, user_id=text, model_group=text, tags=(text,), first_byte=None)
             await ledger.record(each)
+            # Without tags, it goes another way where nothing in it has to be escaped.
+            await ledger.record(each._replace(call_id=f"{each.call_id}-untagged", tags=()))
         await ledger.flush()
         found = await rows_of(database, tables.spend_logs)
-        assert [each["user_id"] for each in found] == odd
-        assert [each["model_group"] for each in found] == odd
-        assert [each["request_tags"] for each in found] == [[text] for text in odd]
+        texts = [text for text in odd for _ in range(2)]
+        assert [each["user_id"] for each in found] == texts
+        assert [each["model_group"] for each in found] == texts
+        tags = [each for text in odd for each in ([text], [])]
+        assert [each["request_tags"] for each in found] == tags
         assert {each["tag"] for each in await rows_of(database, tables.daily_tag_spend)} == set(odd)
         assert {each["first_byte_at"] for each in found} == {None}
+        await ledger.close()
+
+
+async def test_every_field_comes_to_its_column(database_url: str, tmp_path: Path) -> None:
+    texts = {name: f"a {name}" for name in FIELDS if ROW._asdict()[name].__class__ is str}
+    counts = ("input_tokens", "output_tokens", "cached_tokens", "cache_creation_tokens")
+    numbers = {name: 100 + number for number, name in enumerate((*counts, "reasoning_tokens"))}
+    moments = {"started": START + 0.000001, "first_byte": START + 1.25, "ended": START + 2.999999}
+    whole = ROW._replace(**texts, **numbers, **moments, cost=7, cache_hit=True, tags=("a", "b"))
+    columns = {
+        **{"call_id": "request_id", "key_hash": "api_key", "customer_id": "end_user"},
+        **{"operation": "call_type", "deployment": "model_id", "provider": "custom_llm_provider"},
+        **{"input_tokens": "prompt_tokens", "output_tokens": "completion_tokens"},
+        **{"cost": "spend", "tags": "request_tags", "requester_ip": "requester_ip_address"},
+        **{"started": "started_at", "ended": "ended_at", "first_byte": "first_byte_at"},
+    }
+    expected = {columns.get(name, name): value for name, value in whole._asdict().items()}
+    expected |= {
+        f"{name}_at": datetime.fromtimestamp(moment, UTC) for name, moment in moments.items()
+    }
+    del expected["shared"]
+    expected["request_tags"] = ["a", "b"]
+    async with database_at(database_url, tmp_path) as database:
+        ledger = ledger_of(database, tmp_path)
+        await ledger.record(whole)
+        await ledger.flush()
+        assert await rows_of(database, tables.spend_logs) == [expected]
         await ledger.close()

@@ -128,18 +128,11 @@ class Charge:
 
     def _shared(self) -> tuple[tuple[str, int], ...]:
         """The counters of budgets that no row of the database stands for, with their periods."""
-        shared = [
-            (spender(hold.counter), hold.period)
-            for limit, hold in zip(self._limits, self._admitted.holds, strict=True)
-            if limit.shared
-        ]
+        held = list(zip(self._limits, self._admitted.holds, strict=True))
         for scope, part, limits in self._parts:
             if scope in self._answering():
-                held = zip(limits, part.holds, strict=True)
-                shared += [
-                    (spender(hold.counter), hold.period) for limit, hold in held if limit.shared
-                ]
-        return tuple(shared)
+                held += zip(limits, part.holds, strict=True)
+        return tuple((spender(hold.counter), hold.period) for limit, hold in held if limit.shared)
 
     def _answering(self) -> tuple[Scope, ...]:
         """The scopes of the deployment that answered, or was asked last."""

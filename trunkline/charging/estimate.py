@@ -145,13 +145,13 @@ class Estimator:
 
 
 def _input(call: Call) -> int:
-    body, raw = call.body, call.raw
-    parts = body.get("messages") or body.get("contents")
+    parts = call.body.get("messages") or call.body.get("contents")
     turns = len(parts) if isinstance(parts, list) else 1
-    size = _plain_bytes(body)
+    size = _plain_bytes(call.body)
     if size is None:
         size = text_bytes(call)
     tokens = size // LEAST_BYTES + AROUND + turns * A_TURN + call.context
+    raw = call.raw
     if b'"type"' in raw or b'"inline' in raw:
         tokens += MEDIUM_TOKENS * sum(raw.count(mark) for mark in _MEDIA)
     return tokens
@@ -182,12 +182,8 @@ def _stated(call: Call) -> int | None:
         config = body.get("generationConfig") or body.get("generation_config")
         body = config if isinstance(config, dict) else {}
         names, times = ("maxOutputTokens", "max_output_tokens"), "candidateCount"
-    most = -1
-    for name in names:
-        stated = _whole(body.get(name))
-        if stated is not None and stated > most:
-            most = stated
-    return min(_MOST, most * max(1, _whole(body.get(times)) or 1)) if most >= 0 else None
+    stated = [most for name in names if (most := _whole(body.get(name))) is not None]
+    return min(_MOST, max(stated) * max(1, _whole(body.get(times)) or 1)) if stated else None
 
 
 def _whole(value: Any) -> int | None:

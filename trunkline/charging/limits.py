@@ -11,9 +11,6 @@ from ..dataclass import dataclass
 from ..state.contract import Hold, Kind
 from .estimate import Estimate
 
-# Looked up in the class, each takes a call five times as long.
-_TOKENS, _PARALLEL = Kind.TOKENS, Kind.PARALLEL
-
 
 @dataclass(frozen=True, slots=True)
 class Limit:
@@ -22,7 +19,6 @@ class Limit:
     counter: see `state.contract.Hold`. of: the name of the scope, as errors tell it.
     budget: of one of money; None for others, whose `maximum` counts.
     shared: whether no row of the database stands for who spent it, only a sum.
-    one: what each call takes of a limit of requests, or of calls at once.
     """
 
     counter: str
@@ -31,7 +27,6 @@ class Limit:
     maximum: int
     budget: Budget | None = None
     shared: bool = False
-    one: Hold | None = None
 
     def hold(
         self, estimate: Estimate, now: float, *, first: bool, places: bool = False
@@ -46,12 +41,13 @@ class Limit:
             period = period_of(self.budget, now)
             amount = max(1, estimate.cost)
             return Hold(self.counter, self.kind, self.maximum, amount, not estimate.stated, period)
-        if self.kind is _TOKENS:
+        if self.kind is Kind.TOKENS:
             amount = max(1, estimate.tokens)
             # A limit below what a usual answer takes would let nothing through at all.
             elastic = not estimate.stated and amount > self.maximum
             return Hold(self.counter, self.kind, self.maximum, amount, elastic)
-        return self.one if (places if self.kind is _PARALLEL else first) else None
+        takes = places if self.kind is Kind.PARALLEL else first
+        return Hold(self.counter, self.kind, self.maximum, 1) if takes else None
 
 
 def period_of(budget: Budget, now: float) -> int:
@@ -88,8 +84,7 @@ def _limits_of(scope: Scope, model: str) -> Iterator[Limit]:
         (here, f"{told} for the model '{model}'", Kind.TOKENS, scope.model_tpm.get(model)),
     ):
         if maximum is not None:
-            counter = f"{prefix}:{kind}"
-            yield Limit(counter, kind, whose, maximum, one=Hold(counter, kind, maximum, 1))
+            yield Limit(f"{prefix}:{kind}", kind, whose, maximum)
     of_model = scope.model_budgets.get(model)
     for prefix, whose, budget, shared in (
         (name, told, scope.budget, scope.level in _WITHOUT_ROW or scope.default),

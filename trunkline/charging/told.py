@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import math
-
 from ..access.money import dollars
-from ..call import Headers
 from ..errors import BudgetExceeded, LimitExceeded
 from ..state.contract import Admitted, Hold, Kind, Refused
 from .limits import Limit
@@ -18,10 +15,11 @@ _WHAT = {
     Kind.PARALLEL: "calls at once",
 }
 
-_REQUESTS, _TOKENS = Kind.REQUESTS, Kind.TOKENS
-_NAMES = {_REQUESTS: "requests", _TOKENS: "tokens"}
-_NO_LIMIT = (0, math.inf)
-"""Its maximum, and what is left of it."""
+_NAMES = {
+    Kind.REQUESTS: (b"x-ratelimit-limit-requests", b"x-ratelimit-remaining-requests"),
+    Kind.TOKENS: (b"x-ratelimit-limit-tokens", b"x-ratelimit-remaining-tokens"),
+}
+"""OpenAI's headers of a limit, and of what is left of it."""
 
 
 def refusal(limit: Limit, hold: Hold, refused: Refused, *, budget_status: int) -> LimitExceeded:
@@ -38,37 +36,25 @@ def refusal(limit: Limit, hold: Hold, refused: Refused, *, budget_status: int) -
         f"Rate limit of the {limit.of} reached: {limit.maximum} {what};"
         f" {max(0, refused.left)} left, {hold.amount} needed.",
         retry_after=refused.retry_after,
-        headers=_headers(limit.kind, limit.maximum, refused.left),
+        headers=[
+            (name.decode(), value.decode())
+            for name, value in _headers(limit.kind, limit.maximum, refused.left)
+        ],
     )
 
 
 def told(admitted: Admitted) -> list[tuple[bytes, bytes]]:
     """The rate limits as OpenAI's headers tell them, encoded: of each kind, the one with the least
     left."""
-    requests: tuple[int, float] = _NO_LIMIT
-    tokens = requests
+    least: dict[Kind, tuple[int, int]] = {}
     for hold, left in zip(admitted.holds, admitted.left, strict=True):
-        kind = hold.kind
-        if kind is _REQUESTS:
-            if left < requests[1]:
-                requests = (hold.maximum, left)
-        elif kind is _TOKENS and left < tokens[1]:
-            tokens = (hold.maximum, left)
-    headers = []
-    if requests is not _NO_LIMIT:
-        headers.append((b"x-ratelimit-limit-requests", b"%d" % requests[0]))
-        headers.append((b"x-ratelimit-remaining-requests", b"%d" % max(0, requests[1])))
-    if tokens is not _NO_LIMIT:
-        headers.append((b"x-ratelimit-limit-tokens", b"%d" % tokens[0]))
-        headers.append((b"x-ratelimit-remaining-tokens", b"%d" % max(0, tokens[1])))
-    return headers
+        if hold.kind not in least or left < least[hold.kind][1]:
+            least[hold.kind] = hold.maximum, left
+    return [each for kind in _NAMES if kind in least for each in _headers(kind, *least[kind])]
 
 
-def _headers(kind: Kind, maximum: int, left: int) -> Headers:
-    name = _NAMES.get(kind)
-    if name is None:
+def _headers(kind: Kind, maximum: int, left: int) -> list[tuple[bytes, bytes]]:
+    if kind not in _NAMES:
         return []
-    return [
-        (f"x-ratelimit-limit-{name}", str(maximum)),
-        (f"x-ratelimit-remaining-{name}", str(max(0, left))),
-    ]
+    limit, remaining = _NAMES[kind]
+    return [(limit, b"%d" % maximum), (remaining, b"%d" % max(0, left))]

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 
 from ..store import spend
 from ..store.database import Database
-from .batches import batch_of, mended
+from .batches import batch_of
 from .row import SpendRow
 
 
@@ -26,5 +26,5 @@ class AtOnce:
     async def insert(self, row: SpendRow) -> bool:
         """Whether the row wasn't there yet. Raises StoreUnavailable."""
         await self._before()
-        batch = await batch_of([mended(row).encoded()])
+        batch = await batch_of([row.encoded()])
         return bool(await spend.insert(self._database, batch, logs=self._logs))

@@ -13,9 +13,8 @@ from ..dataclass import dataclass
 from ..state.contract import CountersUnavailable, Stream
 from ..store import spend
 from ..store.database import Database
-from .batches import batch_of, mended
+from .batches import batch_of, call_id_of
 from .journal import Journal, Segment, line
-from .row import SpendRow
 
 log = logging.getLogger("trunkline.ledger")
 
@@ -133,12 +132,10 @@ class Drain:
             await self.insert(rows[:middle])
             await self.insert(rows[middle:])
             return
-        row = SpendRow.decoded(rows[0])
-        if (other := mended(row)) != row:
-            await self.insert([other.encoded()])
-            return
         reason = str(error.__cause__ or error).partition("\n")[0]
-        log.error("a row can't be inserted", extra={"call_id": row.call_id, "error": reason})
+        log.error(
+            "a row can't be inserted", extra={"call_id": call_id_of(rows[0]), "error": reason}
+        )
         await asyncio.to_thread(_put_aside, self._journal.folder, rows[0])
 
     async def _let_go(self, batch: Sequence[Kept]) -> None:

@@ -250,7 +250,7 @@ async def _on_sqlite(connection: AsyncConnection, batch: Batch, logs: bool) -> i
 
 def _taken(place: int) -> str:
     """SQLite's expression for a value of a row."""
-    value = f"value->>{place}"
+    value = f"json_extract(value, '$[{place}]')"
     if COLUMNS[place] not in _MOMENTS:
         return value
     micro = f"CAST(max(0, round({value} * 1000000)) AS INTEGER)"
@@ -264,11 +264,13 @@ _INTO_INCOMING = f"""
     INSERT INTO temp.trunkline_incoming ({_LISTED}, day) SELECT {_VALUES}, {_DAY} FROM json_each(?)
 """
 _INTO_TAGS = """
-    INSERT INTO temp.trunkline_incoming_tags SELECT value->>0, value->>1 FROM json_each(?)
+    INSERT INTO temp.trunkline_incoming_tags
+    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)
 """
 _INTO_SHARED = """
     INSERT INTO temp.trunkline_incoming_shared
-    SELECT value->>0, value->>1, value->>2 FROM json_each(?)
+    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
+    FROM json_each(?)
 """
 
 _TEMPORARY_OF_SQLITE = (
