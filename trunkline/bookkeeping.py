@@ -25,7 +25,9 @@ from .charging.standing import Standing
 from .ledger.at_once import AtOnce
 from .ledger.book import PriceBook
 from .ledger.ledger import Ledger
+from .ledger.remote import RemoteLedger
 from .ledger.upkeep import Upkeep
+from .ledger_process import MODULE, Options
 from .live.facts import map_file
 from .live.snapshot import Snapshot
 from .providers.lanes import Lanes
@@ -64,8 +66,11 @@ class Books:
     batches: what providers work at for hours.
     """
 
-    def __init__(self, settings: Settings, metrics: Metrics, workers: int) -> None:
-        """workers: processes of this gateway. Raises StoreError."""
+    def __init__(
+        self, settings: Settings, metrics: Metrics, workers: int, *, lasting: bool = False
+    ) -> None:
+        """workers: processes of this gateway. lasting: whether this one is worth a helper, which
+        keeps the ledger where there is no Redis. Raises StoreError."""
         general, folder = settings.general_settings, _folder(settings)
         self._metrics = metrics
         self.database = Database(
@@ -87,22 +92,27 @@ class Books:
             seconds=general.user_api_key_cache_ttl,
             grace=general.key_grace_seconds,
         )
-        upkeep = Upkeep(
-            self.database,
-            next_reset,
-            self._began_anew,
-            retention=retention(general.maximum_spend_logs_retention_period),
-        )
-        self.ledger = Ledger(
-            self.database,
-            folder,
-            upkeep,
-            stream=stream,
-            logs=not general.disable_spend_logs,
-        )
+        kept = retention(general.maximum_spend_logs_retention_period)
+        upkeep = Upkeep(self.database, next_reset, self._began_anew, retention=kept)
+        logs = not general.disable_spend_logs
+        if stream is None and lasting:
+            options = Options.of(
+                self.database.url,
+                folder,
+                retention=kept,
+                timeout=general.database_connection_timeout,
+                logs=logs,
+                verbose=settings.litellm_settings.set_verbose,
+                as_json=settings.litellm_settings.json_logs,
+            )
+            self.ledger: Ledger = RemoteLedger(
+                self.database, folder, upkeep, module=MODULE, options=options, logs=logs
+            )
+        else:
+            self.ledger = Ledger(self.database, folder, upkeep, stream=stream, logs=logs)
         self.batches = Batches(
             self.database,
-            AtOnce(self.database, upkeep.reset, logs=not general.disable_spend_logs),
+            AtOnce(self.database, upkeep.reset, logs=logs),
             shared=self._streams,
         )
         self._charges: WeakSet[Charges] = WeakSet()

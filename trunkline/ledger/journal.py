@@ -108,16 +108,21 @@ class _Commit:
 
 
 class _Files:
-    """The thread in which all is done to files, in the order in which it is asked for.
+    """The thread in which all is done to files, in the order in which it is asked for; or the
+    event loop, where that waits.
 
     Without futures, which would cost the event loop as much as the rest.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, waits: bool) -> None:
+        self._waits = waits
         self._asked: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
         self._thread: Thread | None = None
 
     def do(self, work: Callable[[], None]) -> None:
+        if self._waits:
+            _done(work)
+            return
         if self._thread is None:
             self._thread = Thread(target=self._run, name="journal", daemon=True)
             self._thread.start()
@@ -131,10 +136,14 @@ class _Files:
 
     def _run(self) -> None:
         while (work := self._asked.get()) is not None:
-            try:
-                work()
-            except Exception:
-                log.exception("work on the journal failed")
+            _done(work)
+
+
+def _done(work: Callable[[], None]) -> None:
+    try:
+        work()
+    except Exception:
+        log.exception("work on the journal failed")
 
 
 class Journal:
@@ -143,13 +152,14 @@ class Journal:
     failures: writes that didn't succeed.
     """
 
-    def __init__(self, folder: Path) -> None:
-        """The folder is made with the first row."""
+    def __init__(self, folder: Path, *, waits: bool = False) -> None:
+        """The folder is made with the first row. waits: whether the event loop waits for the disk,
+        in a process that has nothing better to do, instead of a thread."""
         self.folder = folder
         self.failures = 0
         self._segments: list[Segment] = []
         self._numbers = count(1)
-        self._files = _Files()
+        self._files = _Files(waits=waits)
         self._gathering: _Commit | None = None
         self._writing: _Commit | None = None
         self._due = 0.0

@@ -16,6 +16,7 @@ import asyncio
 import contextlib
 import logging
 from pathlib import Path
+from typing import Any
 
 from ..state.contract import Stream
 from ..store.database import Database, StoreUnavailable
@@ -49,10 +50,12 @@ class Ledger:
         *,
         stream: Stream | None = None,
         logs: bool = True,
+        waits: bool = False,
     ) -> None:
         """folder: the data directory. stream: where settled calls leave their rows, if they do.
-        logs: whether rows are kept in the database; without, only sums are."""
-        self._journal = Journal(folder / FOLDER)
+        logs: whether rows are kept in the database; without, only sums are.
+        waits: see `Journal`."""
+        self._journal = Journal(folder / FOLDER, waits=waits)
         self._drain = Drain(database, self._journal, stream, upkeep.reset, logs=logs)
         self._recovery = Recovery(self._drain, self._journal, stream)
         self._upkeep = upkeep
@@ -81,30 +84,25 @@ class Ledger:
         if stream_id is not None:
             # Without room, it rests in the stream.
             self._drain.add(Kept(encoded, stream_id))
-            return
-        written, kept = self._append(encoded)
-        if not await written and not kept:
-            self._without_copy(encoded)
+        else:
+            await self.take(encoded)
 
-    def note(self, row: SpendRow, stream_id: str | None = None) -> None:
+    def note(self, row: SpendRow) -> None:
         """The same without waiting for the disk."""
-        encoded = row.encoded()
-        if stream_id is not None:
-            self._drain.add(Kept(encoded, stream_id))
-            return
-        written, kept = self._append(encoded)
-        if not kept:
-            written.add_done_callback(
-                lambda done: None if done.result() else self._without_copy(encoded)
-            )
+        self.take(row.encoded())
 
-    def _append(self, row: bytes) -> tuple[asyncio.Future[bool], bool]:
-        """Whether the row is on the disk, once that is known; and whether it is in memory."""
+    def take(self, row: bytes) -> asyncio.Future[Any]:
+        """Begins to keep an encoded row; the future is done when it outlives this process, or when
+        nothing can be done for that. Futures are done in the order in which rows are taken."""
         segment, written = self._journal.append(row)
         kept = self._drain.add(Kept(row, segment=segment))
-        if segment is not None and not kept:
-            segment.resting = True
-        return written, kept
+        if not kept:
+            if segment is not None:
+                segment.resting = True
+            written.add_done_callback(
+                lambda done: None if done.result() else self._without_copy(row)
+            )
+        return written
 
     def _without_copy(self, row: bytes) -> None:
         if not self._drain.add(Kept(row), most=MOST):

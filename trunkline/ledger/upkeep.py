@@ -48,7 +48,11 @@ class Upkeep:
     async def reset(self) -> None:
         """Begins budgets anew whose period has ended. Raises StoreUnavailable."""
         for each in await reset_due(self._database, self._time(), self._next_reset):
-            await self._began_anew(each)
+            await self.tell(each)
+
+    async def tell(self, reset: Reset) -> None:
+        """Tells whose budgets began anew, where another process began them."""
+        await self._began_anew(reset)
 
     async def tables(self) -> None:
         """Makes the partitions of the coming days, and ends rows that are too old.

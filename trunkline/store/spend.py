@@ -50,6 +50,7 @@ COLUMNS = (
 """Of the rows, in the order in which their values come."""
 
 _LISTED = ", ".join(COLUMNS)
+_TAGS = COLUMNS.index("request_tags")
 _POSTGRESQL: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]
 _MOMENTS = tuple(name for name in COLUMNS if name.endswith("_at"))
 
@@ -225,16 +226,13 @@ _FRESH_IDS = _FRESH.format(into="trunkline_spend_seen", columns="request_id, sta
 async def _on_sqlite(connection: AsyncConnection, batch: Batch, logs: bool) -> int:
     for statement in _TEMPORARY_OF_SQLITE:
         await connection.exec_driver_sql(statement)
-    # One value for one statement: the driver lets other threads run for each statement, and binds
-    # values one by one, so that it and the event loop would wait for each other again and again.
     for statement, rows in (
-        (_INTO_INCOMING, batch.rows),
-        (_INTO_TAGS, [orjson.dumps(each) for each in batch.tags]),
-        (_INTO_SHARED, [orjson.dumps(each) for each in batch.shared]),
+        (_INTO_INCOMING, [_values(row) for row in batch.rows]),
+        (_INTO_TAGS, batch.tags),
+        (_INTO_SHARED, batch.shared),
     ):
         if rows:
-            array = f"[{b','.join(rows).decode()}]"
-            await connection.exec_driver_sql(statement, (array,))
+            await connection.exec_driver_sql(statement, [tuple(each) for each in rows])
     into = "trunkline_spend_logs" if logs else "trunkline_spend_seen"
     columns = _LISTED if logs else "request_id, started_at"
     same = f"FROM {into} AS known WHERE known.request_id = trunkline_incoming.request_id"
@@ -248,9 +246,15 @@ async def _on_sqlite(connection: AsyncConnection, batch: Batch, logs: bool) -> i
     return len(batch.rows) - twice.rowcount
 
 
+def _values(row: bytes) -> list[Any]:
+    values: list[Any] = orjson.loads(row)[: len(COLUMNS)]
+    values[_TAGS] = orjson.dumps(values[_TAGS]).decode()
+    return values
+
+
 def _taken(place: int) -> str:
     """SQLite's expression for a value of a row."""
-    value = f"json_extract(value, '$[{place}]')"
+    value = f"?{place + 1}"
     if COLUMNS[place] not in _MOMENTS:
         return value
     micro = f"CAST(max(0, round({value} * 1000000)) AS INTEGER)"
@@ -258,20 +262,13 @@ def _taken(place: int) -> str:
     return f"{second} || printf('.%06d+00:00', {micro} % 1000000)"
 
 
-_VALUES = ", ".join(map(_taken, range(len(COLUMNS))))
 _DAY = f"substr({_taken(COLUMNS.index('started_at'))}, 1, 10)"
 _INTO_INCOMING = f"""
-    INSERT INTO temp.trunkline_incoming ({_LISTED}, day) SELECT {_VALUES}, {_DAY} FROM json_each(?)
+    INSERT INTO temp.trunkline_incoming ({_LISTED}, day)
+    VALUES ({", ".join(map(_taken, range(len(COLUMNS))))}, {_DAY})
 """
-_INTO_TAGS = """
-    INSERT INTO temp.trunkline_incoming_tags
-    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)
-"""
-_INTO_SHARED = """
-    INSERT INTO temp.trunkline_incoming_shared
-    SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]'), json_extract(value, '$[2]')
-    FROM json_each(?)
-"""
+_INTO_TAGS = "INSERT INTO temp.trunkline_incoming_tags VALUES (?, ?)"
+_INTO_SHARED = "INSERT INTO temp.trunkline_incoming_shared VALUES (?, ?, ?)"
 
 _TEMPORARY_OF_SQLITE = (
     """

@@ -1,0 +1,179 @@
+"""Another process that keeps the ledger, as this one sees it: the socket between them.
+
+    this process                 the other one
+    { … }  options          ->
+                            <-   ready
+    [ … ]  a row            ->
+                            <-   +12             so many rows outlive both, of all that were sent
+    7      a flush          ->
+                            <-   =7              the database has what was sent before it; or
+                            <-   !7              can't be reached
+                            <-   { … }           whose budgets began anew
+
+Each is a line.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import socket
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Callable, Mapping
+from functools import partial
+from itertools import count
+from typing import Any
+
+import orjson
+
+from ..store.database import StoreUnavailable
+from ..store.spend_resets import Reset
+
+READY = b"ready"
+CLOSE_SECONDS = 15.0
+"""For which its end is waited for; longer than it waits for the database."""
+
+Answered = asyncio.Future[None]
+
+
+class Writer(asyncio.Protocol):
+    """Hands rows to the process, many at once, and hears what became of them.
+
+    unanswered: rows of which that isn't known. ready: done once the process takes rows. ended:
+    done when it takes no more. waiting: rows that were sent since the last flush.
+    """
+
+    def __init__(self, process: subprocess.Popen[bytes], began_anew: Callable[[Reset], None]):
+        self.process = process
+        self.unanswered: deque[tuple[bytes, Answered]] = deque()
+        self.waiting = 0
+        self._loop = asyncio.get_running_loop()
+        self.ready: Answered = self._loop.create_future()
+        self.ended: Answered = self._loop.create_future()
+        self._began_anew = began_anew
+        self._transport: Any = None
+        self._lines: list[bytes] = []
+        self._rest = b""
+        self._kept = 0
+        self._flushes: dict[int, asyncio.Future[bool]] = {}
+        self._numbers = count(1)
+        self._heard = 0.0
+
+    @classmethod
+    async def start(
+        cls, module: str, options: Mapping[str, Any], began_anew: Callable[[Reset], None]
+    ) -> Writer:
+        """Starts the process; it isn't ready yet. Raises OSError."""
+        ours, theirs = socket.socketpair()
+        with theirs:
+            try:
+                process = _spawn(module, theirs.fileno())
+            except OSError:
+                ours.close()
+                raise
+        ours.setblocking(False)
+        transport, writer = await asyncio.get_running_loop().create_connection(
+            partial(cls, process, began_anew), sock=ours
+        )
+        transport.write(orjson.dumps(options) + b"\n")
+        return writer
+
+    def take(self, row: bytes) -> Answered:
+        """Sends a row with all others of this turn of the loop; done when it outlives both."""
+        done: Answered = self._loop.create_future()
+        if not self.unanswered:
+            self._heard = self._loop.time()
+        self.unanswered.append((row, done))
+        if not self._lines:
+            self._loop.call_soon(self._send)
+        self._lines.append(row)
+        return done
+
+    def _send(self) -> None:
+        self.waiting += len(self._lines)
+        self._lines.append(b"")
+        self._transport.write(b"\n".join(self._lines))
+        self._lines.clear()
+
+    async def flush(self) -> None:
+        """Returns when the database has what was sent before.
+
+        Raises StoreUnavailable; ConnectionError where the process ended.
+        """
+        if self.ended.done():
+            raise ConnectionResetError
+        number, before = next(self._numbers), self.waiting + len(self._lines)
+        found = self._flushes[number] = self._loop.create_future()
+        if self._lines:
+            self._send()
+        self._transport.write(b"%d\n" % number)
+        if not await found:
+            raise StoreUnavailable
+        self.waiting = max(0, self.waiting - before)
+
+    def is_silent(self, seconds: float) -> bool:
+        """Whether rows were unanswered for so long."""
+        return bool(self.unanswered) and self._loop.time() - self._heard > seconds
+
+    async def close(self) -> None:
+        """Lets the process write what it has, and waits for its end."""
+        self._transport.write_eof()
+        try:
+            await asyncio.to_thread(self.process.wait, CLOSE_SECONDS)
+        except subprocess.TimeoutExpired:
+            await self.kill()
+
+    async def kill(self) -> None:
+        """Returns when the process is gone, and with it its locks."""
+        self._transport.abort()
+        self.process.kill()
+        await asyncio.to_thread(self.process.wait)
+
+    def data_received(self, data: bytes) -> None:
+        *lines, self._rest = (self._rest + data).split(b"\n")
+        for line in lines:
+            match line[:1]:
+                case b"+":
+                    self._answered(int(line[1:]))
+                case b"=" | b"!":
+                    found = self._flushes.pop(int(line[1:]))
+                    if not found.done():
+                        found.set_result(line[:1] == b"=")
+                case b"{":
+                    told = orjson.loads(line)
+                    self._began_anew(Reset(told["level"], tuple(told["ids"])))
+                case _:
+                    self.ready.set_result(None)
+
+    def _answered(self, kept: int) -> None:
+        for _ in range(kept - self._kept):
+            _, done = self.unanswered.popleft()
+            if not done.done():
+                done.set_result(None)
+        self._kept = kept
+        self._heard = self._loop.time()
+
+    def connection_made(self, transport: Any) -> None:
+        self._transport = transport
+
+    def connection_lost(self, error: Exception | None) -> None:
+        for found in self._flushes.values():
+            if not found.done():
+                found.set_exception(ConnectionResetError())
+        if not self.ready.done():
+            self.ready.set_exception(ConnectionResetError())
+        self.ended.set_result(None)
+
+
+def _spawn(module: str, descriptor: int) -> subprocess.Popen[bytes]:
+    """A process that finds what this one imports, and that no Ctrl-C reaches: it ends when the
+    socket does."""
+    return subprocess.Popen(
+        [sys.executable, "-P", "-m", module, str(descriptor)],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
+        stdin=subprocess.DEVNULL,
+        pass_fds=[descriptor],
+        start_new_session=True,
+    )
