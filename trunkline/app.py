@@ -200,9 +200,7 @@ class Application:
         from . import bookkeeping  # noqa: PLC0415 - only where somebody is charged
 
         await asyncio.to_thread(bookkeeping.bring_up_to_date, self._first)
-        self._books = bookkeeping.Books(
-            self._first, metrics, self._workers, lasting=self._warms
-        )
+        self._books = bookkeeping.Books(self._first, metrics, self._workers, lasting=self._warms)
         await self._books.start(asks=self._warms)
         return self._books
 

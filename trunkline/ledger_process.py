@@ -111,9 +111,7 @@ class Keeping(asyncio.Protocol):
         self._database = Database(url, connections=CONNECTIONS, timeout=options.timeout)
         retention = timedelta(options.retention) if options.retention is not None else None
         upkeep = Upkeep(self._database, next_reset, self._began_anew, retention=retention)
-        ledger = Ledger(
-            self._database, Path(options.folder), upkeep, logs=options.logs, waits=True
-        )
+        ledger = Ledger(self._database, Path(options.folder), upkeep, logs=options.logs, waits=True)
         ledger.start()
         self._say(READY)
         return ledger

@@ -342,3 +342,28 @@ async def test_every_field_comes_to_its_column(database_url: str, tmp_path: Path
         await ledger.flush()
         assert await rows_of(database, tables.spend_logs) == [expected]
         await ledger.close()
+
+
+async def test_whoever_leaves_in_the_middle_of_a_write_keeps_nobody_from_writing(
+    tmp_path: Path,
+) -> None:
+    kept: list[BaseException] = []
+    async with database_at("", tmp_path) as database:
+        ledger = ledger_of(database, tmp_path)
+        for number in range(40):
+            for call in range(200):
+                ledger.note(row(f"{number}-{call}"))
+            flush = asyncio.ensure_future(ledger.flush())
+            await asyncio.sleep(number * 0.0005)
+            flush.cancel()
+            try:
+                await flush
+            except asyncio.CancelledError as error:
+                # With its traceback, and all that refers to.
+                kept.append(error)
+            async with asyncio.timeout(5):
+                await put(database, tables.keys, token=f"key-{number}")
+        await ledger.flush()
+        assert await count(database) == 40 * 200
+        await ledger.close()
+    assert kept

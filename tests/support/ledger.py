@@ -58,7 +58,7 @@ ROW = SpendRow(
 )
 
 
-def row(number: int, **values: Any) -> SpendRow:
+def row(number: int | str, **values: Any) -> SpendRow:
     """A row of its own call."""
     return ROW._replace(call_id=f"call-{number}", **values)
 

@@ -128,11 +128,11 @@ class Charge:
 
     def _shared(self) -> tuple[tuple[str, int], ...]:
         """The counters of budgets that no row of the database stands for, with their periods."""
-        held = list(zip(self._limits, self._admitted.holds, strict=True))
+        found = _shared(self._limits, self._admitted)
         for scope, part, limits in self._parts:
             if scope in self._answering():
-                held += zip(limits, part.holds, strict=True)
-        return tuple((spender(hold.counter), hold.period) for limit, hold in held if limit.shared)
+                found += _shared(limits, part)
+        return tuple(found)
 
     def _answering(self) -> tuple[Scope, ...]:
         """The scopes of the deployment that answered, or was asked last."""
@@ -195,6 +195,14 @@ class _Told:
         close = getattr(self._chunks, "aclose", None)
         if close is not None:
             await close()
+
+
+def _shared(limits: Sequence[Limit], admitted: Admitted) -> list[tuple[str, int]]:
+    return [
+        (spender(hold.counter), hold.period)
+        for limit, hold in zip(limits, admitted.holds, strict=True)
+        if limit.shared
+    ]
 
 
 async def _ended(counters: Counters, parts: Sequence[Admitted]) -> None:

@@ -122,7 +122,8 @@ class Charges:
             for stand_ins in (call.fallback_groups or {}).values():
                 named += [each.group for each in stand_ins]
             check_models(caller, named, resolve)
-        payer.tags = tuple(dict.fromkeys((*caller.tags, *call.tags)))
+        if caller.tags or call.tags:
+            payer.tags = tuple(dict.fromkeys((*caller.tags, *call.tags)))
         payer.customer = customer_of(call)
         if self._directory is not None and (payer.customer or payer.tags):
             payer.extra = await self._extra(self._directory, payer)

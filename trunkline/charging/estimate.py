@@ -15,7 +15,7 @@ from typing import Any
 
 from ..call import Call, Deployment
 from ..dataclass import dataclass
-from ..ledger.asked import Asked, asked_of
+from ..ledger.asked import PLAIN, asked_of
 from ..ledger.prices import Prices
 from ..routing.prompt_size import text_bytes
 
@@ -43,8 +43,6 @@ _MEDIA = (
     b'"input_audio"',
     b'"file_data"',
 )
-
-PLAIN = Asked()
 
 _TALKED = frozenset({"tools", "functions", "system", "instructions", "response_format"})
 """Fields beside the messages that a model reads."""
@@ -145,9 +143,10 @@ class Estimator:
 
 
 def _input(call: Call) -> int:
-    parts = call.body.get("messages") or call.body.get("contents")
+    body = call.body
+    parts = body.get("messages") or body.get("contents")
     turns = len(parts) if isinstance(parts, list) else 1
-    size = _plain_bytes(call.body)
+    size = _plain_bytes(body, parts)
     if size is None:
         size = text_bytes(call)
     tokens = size // LEAST_BYTES + AROUND + turns * A_TURN + call.context
@@ -157,10 +156,9 @@ def _input(call: Call) -> int:
     return tokens
 
 
-def _plain_bytes(body: Mapping[str, Any]) -> int | None:
+def _plain_bytes(body: Mapping[str, Any], messages: Any) -> int | None:
     """Bytes of a conversation that is nothing but texts, as most are; None for any other."""
-    messages = body.get("messages")
-    if type(messages) is not list or not _TALKED.isdisjoint(body):
+    if type(messages) is not list or "messages" not in body or not _TALKED.isdisjoint(body):
         return None
     size = 0
     for message in messages:

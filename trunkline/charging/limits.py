@@ -27,6 +27,8 @@ class Limit:
     maximum: int
     budget: Budget | None = None
     shared: bool = False
+    one: Hold | None = None
+    """What every call takes of it, where that is the same for all."""
 
     def hold(
         self, estimate: Estimate, now: float, *, first: bool, places: bool = False
@@ -47,7 +49,7 @@ class Limit:
             elastic = not estimate.stated and amount > self.maximum
             return Hold(self.counter, self.kind, self.maximum, amount, elastic)
         takes = places if self.kind is Kind.PARALLEL else first
-        return Hold(self.counter, self.kind, self.maximum, 1) if takes else None
+        return self.one if takes else None
 
 
 def period_of(budget: Budget, now: float) -> int:
@@ -84,7 +86,9 @@ def _limits_of(scope: Scope, model: str) -> Iterator[Limit]:
         (here, f"{told} for the model '{model}'", Kind.TOKENS, scope.model_tpm.get(model)),
     ):
         if maximum is not None:
-            yield Limit(f"{prefix}:{kind}", kind, whose, maximum)
+            counter = f"{prefix}:{kind}"
+            one = Hold(counter, kind, maximum, 1)
+            yield Limit(counter, kind, whose, maximum, one=one)
     of_model = scope.model_budgets.get(model)
     for prefix, whose, budget, shared in (
         (name, told, scope.budget, scope.level in _WITHOUT_ROW or scope.default),

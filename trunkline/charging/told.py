@@ -48,9 +48,10 @@ def told(admitted: Admitted) -> list[tuple[bytes, bytes]]:
     left."""
     least: dict[Kind, tuple[int, int]] = {}
     for hold, left in zip(admitted.holds, admitted.left, strict=True):
-        if hold.kind not in least or left < least[hold.kind][1]:
-            least[hold.kind] = hold.maximum, left
-    return [each for kind in _NAMES if kind in least for each in _headers(kind, *least[kind])]
+        kind = hold.kind
+        if kind in _NAMES and (kind not in least or left < least[kind][1]):
+            least[kind] = hold.maximum, left
+    return [each for kind, told in least.items() for each in _headers(kind, *told)]
 
 
 def _headers(kind: Kind, maximum: int, left: int) -> list[tuple[bytes, bytes]]:

@@ -63,6 +63,9 @@ class Asked:
     modes: tuple[str, ...] = ()
 
 
+PLAIN = Asked()
+"""What a chat asks for that says nothing of it."""
+
 _TELLING = frozenset({"service_tier", "web_search_options", "tools", "speed", "inference_geo"})
 """Fields of the bodies of chats that a cost may depend on."""
 

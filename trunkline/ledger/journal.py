@@ -159,6 +159,7 @@ class Journal:
         self.failures = 0
         self._segments: list[Segment] = []
         self._numbers = count(1)
+        self._waits = waits
         self._files = _Files(waits=waits)
         self._gathering: _Commit | None = None
         self._writing: _Commit | None = None
@@ -197,7 +198,10 @@ class Journal:
         try:
             written = commit.segment.write(b"".join(commit.lines))
         finally:
-            loop.call_soon_threadsafe(self._written, commit, written)
+            if self._waits:
+                self._written(commit, written)
+            else:
+                loop.call_soon_threadsafe(self._written, commit, written)
 
     def _written(self, commit: _Commit, written: bool) -> None:
         if not written:
@@ -207,7 +211,8 @@ class Journal:
                 each.set_result(written)
         self._writing = None
         loop = asyncio.get_running_loop()
-        self._due = loop.time() + GAP
+        # What waits for this process gathers elsewhere meanwhile, where the loop waits.
+        self._due = 0.0 if self._waits else loop.time() + GAP
         if self._gathering is not None:
             loop.call_at(self._due, self._write)
 

@@ -93,7 +93,7 @@ class Ledger:
 
     def take(self, row: bytes) -> asyncio.Future[Any]:
         """Begins to keep an encoded row; the future is done when it outlives this process, or when
-        nothing can be done for that. Futures are done in the order in which rows are taken."""
+        nothing can be done for that. Where the loop waits for the disk, rows are done in order."""
         segment, written = self._journal.append(row)
         kept = self._drain.add(Kept(row, segment=segment))
         if not kept:

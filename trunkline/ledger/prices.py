@@ -20,7 +20,7 @@ from urllib.parse import urlsplit
 from ..call import Call, Deployment, Usage, UsageDetails
 from ..dataclass import dataclass
 from ..settings.price_map import IMAGE_PRICES
-from .asked import STANDARD_TIERS, Asked, asked_of
+from .asked import PLAIN, STANDARD_TIERS, Asked, asked_of
 from .levels import ALIASES, BATCHES, Levels, levels_of, off_peak_levels, tiers_of
 from .off_peak import Window, windows_of
 from .rates import ATTO_PER_NANO, INPUT, OUTPUT, Rates, atto, times
@@ -156,7 +156,7 @@ class Prices:
             and self.standard is not None
         ):
             return _nano(self.standard.levels[0][1].cost(usage))
-        cost = self._cost(usage, asked or _PLAIN)
+        cost = self._cost(usage, asked or PLAIN)
         return None if cost is None else _nano(cost)
 
     def total(self, usages: Iterable[Usage], asked: Asked) -> int | None:
@@ -177,10 +177,14 @@ class Prices:
         provider adds that the request doesn't tell (more searches, a cost of its own) isn't in it.
         """
         tokens = 0
-        for above, input_rate, output_rate in self._bounds_of(asked):
+        for above, input_rate, output_rate in (
+            self._bounds[""] if asked is PLAIN else self._bounds_of(asked)
+        ):
             if above >= input_tokens and above >= 0:
                 break
             tokens = input_tokens * input_rate + output_tokens * output_rate
+        if asked is PLAIN:
+            return -(-(tokens + self.request) // ATTO_PER_NANO)
         if self.modes:
             modes = self.modes.items()
             factors = [factor for name, factor in modes if asked is None or name in asked.modes]
@@ -261,8 +265,6 @@ class Prices:
                 return self.off_peak
         return self.standard
 
-
-_PLAIN = Asked()
 
 Cost = Callable[[Prices, Usage, Asked], int | None]
 

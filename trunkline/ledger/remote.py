@@ -27,7 +27,7 @@ from .writer import Writer
 log = logging.getLogger("trunkline.ledger")
 
 MANY = 100
-"""Rows in `LOOK` seconds from which on another process is worth its memory."""
+"""Rows within `LOOK` from which on another process is worth its memory."""
 LOOK = 1.0
 """Seconds between two looks at how many came, and at whether the other process answers."""
 SILENT = 10.0
@@ -55,7 +55,7 @@ class RemoteLedger(Ledger):
         self._writer: Writer | None = None
         self._ended: list[Writer] = []
         self._came = 0
-        self._pause = SOONEST
+        self._wait = SOONEST
         self._due = self._began = 0.0
         self._telling: set[asyncio.Task[None]] = set()
 
@@ -74,25 +74,35 @@ class RemoteLedger(Ledger):
         that succeeded."""
         return super().waiting + (self._writer.waiting if self._writer else 0)
 
+    @property
+    def helper(self) -> int | None:
+        """The id of the process that takes rows now; None where there is none."""
+        return self._writer.pid if self._writer else None
+
     async def flush(self) -> None:
         if self._writer is not None:
             try:
                 await self._writer.flush()
             except ConnectionError:
                 log.debug("the ledger's process ended while it was asked")
-        if self._ended:
-            ended = tuple(self._ended)
+        await self._bring()
+        await super().flush()
+
+    async def close(self) -> None:
+        writer, self._writer = self._writer, None
+        if writer is not None:
+            await writer.close()
+            self._take_over(writer)
+        await super().close()
+
+    async def _bring(self) -> None:
+        """Brings what processes that ended left on the disk. Raises StoreUnavailable."""
+        ended = tuple(self._ended)
+        if ended:
             for each in ended:
                 await each.kill()
             await self._recovery.files()
             self._ended = [each for each in self._ended if each not in ended]
-        await super().flush()
-
-    async def close(self) -> None:
-        await super().close()
-        writer, self._writer = self._writer, None
-        if writer is not None:
-            await writer.close()
 
     async def _look(self) -> None:
         came, self._came = self._came, 0
@@ -103,6 +113,7 @@ class RemoteLedger(Ledger):
                 await self._writer.kill()
         elif came >= MANY and now >= self._due:
             await self._begin()
+        await self._bring()
 
     async def _begin(self) -> None:
         """Hands rows to a new process from now on. Raises OSError."""
@@ -116,12 +127,13 @@ class RemoteLedger(Ledger):
             await asyncio.shield(writer.kill())
             raise
         self._writer = writer
+        log.info("a process of its own keeps the ledger", extra={"pid": writer.pid})
         writer.ended.add_done_callback(lambda _: self._lost(writer))
 
     def _put_off(self) -> None:
         """Lets the next start wait, longer each time."""
-        self._due = asyncio.get_running_loop().time() + self._pause
-        self._pause = min(2 * self._pause, LATEST)
+        self._due = asyncio.get_running_loop().time() + self._wait
+        self._wait = min(2 * self._wait, LATEST)
 
     def _lost(self, writer: Writer) -> None:
         """Keeps the rows here that the other process may not have."""
@@ -131,8 +143,11 @@ class RemoteLedger(Ledger):
         self._ended.append(writer)
         log.error("the ledger's process ended", extra={"rows": len(writer.unanswered)})
         if asyncio.get_running_loop().time() - self._began > LATEST:
-            self._pause = SOONEST
+            self._wait = SOONEST
         self._put_off()
+        self._take_over(writer)
+
+    def _take_over(self, writer: Writer) -> None:
         for row, done in writer.unanswered:
             self.take(row).add_done_callback(partial(_pass_on, done))
 

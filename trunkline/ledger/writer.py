@@ -1,16 +1,16 @@
 """Another process that keeps the ledger, as this one sees it: the socket between them.
 
-    this process                 the other one
-    { … }  options          ->
-                            <-   ready
-    [ … ]  a row            ->
-                            <-   +12             so many rows outlive both, of all that were sent
-    7      a flush          ->
-                            <-   =7              the database has what was sent before it; or
-                            <-   !7              can't be reached
-                            <-   { … }           whose budgets began anew
+    this process             the other one
+    { … }  options      ->
+                        <-   ready
+    [ … ]  a row        ->
+                        <-   +12     of all rows that were sent, the first 12 outlive both processes
+    7      a flush      ->
+                        <-   =7      the database has what was sent before it; or !7, can't be
+                                     reached
+                        <-   { … }   whose budgets began anew
 
-Each is a line.
+Each is a line. Rows gather here while others are on their way to the disk.
 """
 
 from __future__ import annotations
@@ -30,6 +30,7 @@ import orjson
 
 from ..store.database import StoreUnavailable
 from ..store.spend_resets import Reset
+from .journal import GAP
 
 READY = b"ready"
 CLOSE_SECONDS = 15.0
@@ -42,11 +43,13 @@ class Writer(asyncio.Protocol):
     """Hands rows to the process, many at once, and hears what became of them.
 
     unanswered: rows of which that isn't known. ready: done once the process takes rows. ended:
-    done when it takes no more. waiting: rows that were sent since the last flush.
+    done when it takes no more. waiting: rows since the last flush.
     """
 
-    def __init__(self, process: subprocess.Popen[bytes], began_anew: Callable[[Reset], None]):
-        self.process = process
+    def __init__(
+        self, process: subprocess.Popen[bytes], began_anew: Callable[[Reset], None]
+    ) -> None:
+        self._process = process
         self.unanswered: deque[tuple[bytes, Answered]] = deque()
         self.waiting = 0
         self._loop = asyncio.get_running_loop()
@@ -56,10 +59,10 @@ class Writer(asyncio.Protocol):
         self._transport: Any = None
         self._lines: list[bytes] = []
         self._rest = b""
-        self._kept = 0
+        self._sent = self._kept = 0
         self._flushes: dict[int, asyncio.Future[bool]] = {}
         self._numbers = count(1)
-        self._heard = 0.0
+        self._heard = self._due = 0.0
 
     @classmethod
     async def start(
@@ -80,22 +83,27 @@ class Writer(asyncio.Protocol):
         transport.write(orjson.dumps(options) + b"\n")
         return writer
 
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
     def take(self, row: bytes) -> Answered:
-        """Sends a row with all others of this turn of the loop; done when it outlives both."""
+        """Sends a row, with others; done when it outlives both processes."""
         done: Answered = self._loop.create_future()
         if not self.unanswered:
             self._heard = self._loop.time()
+            self._loop.call_at(self._due, self._send)
         self.unanswered.append((row, done))
-        if not self._lines:
-            self._loop.call_soon(self._send)
         self._lines.append(row)
+        self.waiting += 1
         return done
 
     def _send(self) -> None:
-        self.waiting += len(self._lines)
-        self._lines.append(b"")
-        self._transport.write(b"\n".join(self._lines))
-        self._lines.clear()
+        if self._lines:
+            self._sent += len(self._lines)
+            self._lines.append(b"")
+            self._transport.write(b"\n".join(self._lines))
+            self._lines.clear()
 
     async def flush(self) -> None:
         """Returns when the database has what was sent before.
@@ -104,10 +112,9 @@ class Writer(asyncio.Protocol):
         """
         if self.ended.done():
             raise ConnectionResetError
-        number, before = next(self._numbers), self.waiting + len(self._lines)
+        number, before = next(self._numbers), self.waiting
         found = self._flushes[number] = self._loop.create_future()
-        if self._lines:
-            self._send()
+        self._send()
         self._transport.write(b"%d\n" % number)
         if not await found:
             raise StoreUnavailable
@@ -119,17 +126,18 @@ class Writer(asyncio.Protocol):
 
     async def close(self) -> None:
         """Lets the process write what it has, and waits for its end."""
+        self._send()
         self._transport.write_eof()
         try:
-            await asyncio.to_thread(self.process.wait, CLOSE_SECONDS)
+            await asyncio.to_thread(self._process.wait, CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
             await self.kill()
 
     async def kill(self) -> None:
         """Returns when the process is gone, and with it its locks."""
         self._transport.abort()
-        self.process.kill()
-        await asyncio.to_thread(self.process.wait)
+        self._process.kill()
+        await asyncio.to_thread(self._process.wait)
 
     def data_received(self, data: bytes) -> None:
         *lines, self._rest = (self._rest + data).split(b"\n")
@@ -154,6 +162,9 @@ class Writer(asyncio.Protocol):
                 done.set_result(None)
         self._kept = kept
         self._heard = self._loop.time()
+        self._due = self._heard + GAP
+        if self._lines and kept == self._sent:
+            self._loop.call_at(self._due, self._send)
 
     def connection_made(self, transport: Any) -> None:
         self._transport = transport
@@ -170,7 +181,7 @@ class Writer(asyncio.Protocol):
 def _spawn(module: str, descriptor: int) -> subprocess.Popen[bytes]:
     """A process that finds what this one imports, and that no Ctrl-C reaches: it ends when the
     socket does."""
-    return subprocess.Popen(
+    return subprocess.Popen(  # noqa: S603 - it is this program
         [sys.executable, "-P", "-m", module, str(descriptor)],
         env={**os.environ, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))},
         stdin=subprocess.DEVNULL,

@@ -155,6 +155,13 @@ def _engine(url: URL, connections: int, timeout: float) -> AsyncEngine:
             cursor.execute(f"PRAGMA {pragma}")
         cursor.close()
 
+    @event.listens_for(engine.sync_engine, "invalidate")
+    def _let_go(connection: Any, record: Any, error: BaseException | None) -> None:
+        # Whose caller is cancelled is closed, but that ends no transaction while anything, as a
+        # traceback, refers to a statement: nobody else could write.
+        with contextlib.suppress(BaseException):
+            connection.rollback()
+
     @event.listens_for(engine.sync_engine, "begin")
     def _begin(connection: Any) -> None:
         connection.exec_driver_sql("BEGIN IMMEDIATE" if _writes(connection) else "BEGIN")
