@@ -110,16 +110,17 @@ class Charge:
 
     async def _kept(self, row: SpendRow) -> None:
         charges = self._charges
+        encoded = row.encoded() if charges.streams else None
         place = await charges.counters.settle(
-            self._admitted,
-            tokens=row.total_tokens,
-            cost=row.cost or 0,
-            row=row.encoded() if charges.streams else None,
+            self._admitted, tokens=row.total_tokens, cost=row.cost or 0, row=encoded
         )
         for scope, part, _ in self._parts:
             cost = (row.cost or 0) if scope in self._answering() else 0
             await charges.counters.settle(part, tokens=0, cost=cost)
-        await charges.ledger.record(row, place)
+        if encoded is not None and place is not None:
+            charges.ledger.hold(encoded, place)
+        else:
+            await charges.ledger.record(row)
 
     def _cost(self) -> int | None:
         call = self._call

@@ -59,7 +59,9 @@ ASKED_AGAIN = 3
 class Ledger(Protocol):
     """Keeps rows (see `ledger/ledger.py`)."""
 
-    async def record(self, row: SpendRow, stream_id: str | None) -> None: ...
+    async def record(self, row: SpendRow) -> None: ...
+
+    def hold(self, row: bytes, stream_id: str) -> object: ...
 
     def note(self, row: SpendRow) -> None: ...
 
@@ -368,7 +370,7 @@ class Charges:
     async def failed(self, call: Call, error: BaseException) -> None:
         """Records a call that no deployment answered."""
         row = row_of(call, None, *ending(error), self.clock())
-        await self.settled(self.ledger.record(row, None))
+        await self.settled(self.ledger.record(row))
 
     async def close(self) -> None:
         """Waits for what is being settled."""

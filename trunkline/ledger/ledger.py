@@ -80,12 +80,14 @@ class Ledger:
 
         Never fails: where the disk can't be written, the row is in memory, and that is told.
         """
-        encoded = row.encoded()
         if stream_id is not None:
-            # Without room, it rests in the stream.
-            self._drain.add(Kept(encoded, stream_id))
+            self.hold(row.encoded(), stream_id)
         else:
-            await self.take(encoded)
+            await self.take(row.encoded())
+
+    def hold(self, row: bytes, stream_id: str) -> bool:
+        """Keeps an encoded row of the stream in memory, too; without room, it rests there."""
+        return self._drain.add(Kept(row, stream_id))
 
     def note(self, row: SpendRow) -> None:
         """The same without waiting for the disk."""
