@@ -29,7 +29,7 @@ from .access.periods import next_reset
 from .dataclass import dataclass
 from .ledger.ledger import Ledger
 from .ledger.upkeep import Upkeep
-from .ledger.writer import READY
+from .ledger.writer import ALIVE, READY
 from .store.database import Database, StoreUnavailable
 from .store.spend_resets import Reset
 from .telemetry import logs
@@ -89,6 +89,8 @@ class Keeping(asyncio.Protocol):
             elif line[:1] == b"[":
                 taken = self._ledger.take(line)
                 self._taken += 1
+            elif line == ALIVE:
+                self._say(ALIVE)
             else:
                 task = asyncio.ensure_future(self._flush(self._ledger, line))
                 self._flushes.add(task)

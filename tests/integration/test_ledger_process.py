@@ -163,6 +163,7 @@ async def test_a_process_that_says_nothing_is_ended_and_its_rows_are_kept(tmp_pa
         await kept.record(row("before"))
         os.kill(helper, signal.SIGSTOP)
         async with asyncio.timeout(remote.SILENT + 15):
+            await kept.flush()
             await asyncio.gather(*(kept.record(row(number)) for number in range(50)))
         await kept.flush()
         assert {"before" in each for each in await ids(database)} == {True, False}

@@ -8,6 +8,7 @@
     7      a flush      ->
                         <-   =7      the database has what was sent before it; or !7, can't be
                                      reached
+    ?                   ->   ?       whether it lives
                         <-   { … }   whose budgets began anew
 
 Each is a line. Rows gather here while others are on their way to the disk.
@@ -32,7 +33,7 @@ from ..store.database import StoreUnavailable
 from ..store.spend_resets import Reset
 from .journal import GAP
 
-READY = b"ready"
+READY, ALIVE = b"ready", b"?"
 CLOSE_SECONDS = 15.0
 """For which its end is waited for; longer than it waits for the database."""
 
@@ -91,7 +92,6 @@ class Writer(asyncio.Protocol):
         """Sends a row, with others; done when it outlives both processes."""
         done: Answered = self._loop.create_future()
         if not self.unanswered:
-            self._heard = self._loop.time()
             self._loop.call_at(self._due, self._send)
         self.unanswered.append((row, done))
         self._lines.append(row)
@@ -120,9 +120,13 @@ class Writer(asyncio.Protocol):
             raise StoreUnavailable
         self.waiting = max(0, self.waiting - before)
 
+    def ask(self) -> None:
+        """Lets the process show that it lives."""
+        self._transport.write(ALIVE + b"\n")
+
     def is_silent(self, seconds: float) -> bool:
-        """Whether rows were unanswered for so long."""
-        return bool(self.unanswered) and self._loop.time() - self._heard > seconds
+        """Whether it said nothing for so long, which is to be asked more often."""
+        return self._loop.time() - self._heard > seconds
 
     async def close(self) -> None:
         """Lets the process write what it has, and waits for its end."""
@@ -140,6 +144,7 @@ class Writer(asyncio.Protocol):
         await asyncio.to_thread(self._process.wait)
 
     def data_received(self, data: bytes) -> None:
+        self._heard = self._loop.time()
         *lines, self._rest = (self._rest + data).split(b"\n")
         for line in lines:
             match line[:1]:
@@ -152,7 +157,7 @@ class Writer(asyncio.Protocol):
                 case b"{":
                     told = orjson.loads(line)
                     self._began_anew(Reset(told["level"], tuple(told["ids"])))
-                case _:
+                case _ if line == READY:
                     self.ready.set_result(None)
 
     def _answered(self, kept: int) -> None:
@@ -161,7 +166,6 @@ class Writer(asyncio.Protocol):
             if not done.done():
                 done.set_result(None)
         self._kept = kept
-        self._heard = self._loop.time()
         self._due = self._heard + GAP
         if self._lines and kept == self._sent:
             self._loop.call_at(self._due, self._send)
