@@ -76,11 +76,15 @@ class Remembered(Generic[T]):
         self._under_way: dict[str, asyncio.Future[T]] = {}
         self._changes = 0
 
+    def known(self, name: str) -> T | None:
+        """What is good without looking."""
+        kept = self._kept.get(name) or self._absent.get(name)
+        return kept.value if kept is not None and self._clock() < kept.fresh else None
+
     async def get(self, name: str) -> T:
         """Raises StoreUnavailable where it isn't known and can't be looked up."""
-        kept = self._found(name)
-        if kept is not None and self._clock() < kept.fresh:
-            return kept.value
+        if (known := self.known(name)) is not None:
+            return known
         try:
             return await self.read(name)
         except StoreUnavailable:
@@ -211,7 +215,10 @@ class Directory:
 
     async def principal(self, key: str) -> Principal:
         """Whose key it is. Raises AuthenticationFailed; StoreUnavailable."""
-        return await self.holder(self._secrets.hashed(key))
+        token = self._secrets.hashed(key)
+        # Without waiting, which would cost each call a coroutine or two.
+        found = self._keys.known(token) or await self._keys.get(token)
+        return _checked(found)
 
     async def holder(self, token: str) -> Principal:
         """The same by the key's hash. Raises what `principal` raises."""

@@ -180,8 +180,11 @@ def _stated(call: Call) -> int | None:
         config = body.get("generationConfig") or body.get("generation_config")
         body = config if isinstance(config, dict) else {}
         names, times = ("maxOutputTokens", "max_output_tokens"), "candidateCount"
-    stated = [most for name in names if (most := _whole(body.get(name))) is not None]
-    return min(_MOST, max(stated) * max(1, _whole(body.get(times)) or 1)) if stated else None
+    stated = -1
+    for name in names:
+        if name in body and (most := _whole(body[name])) is not None and most > stated:
+            stated = most
+    return None if stated < 0 else min(_MOST, stated * max(1, _whole(body.get(times)) or 1))
 
 
 def _whole(value: Any) -> int | None:
