@@ -272,7 +272,7 @@ def test_a_gateway_that_is_killed_takes_no_call_with_it_that_nginx_may_try_again
     unanswered = [tried for status, tried in fresh.front.calls() if status == "502"]
     there = f"127.0.0.1:{killed.port}"
     assert all(tried[0].startswith(there) and len(tried) <= 2 for tried in unanswered)
-    recorded(fleet, traffic)
+    fleet.recorded(traffic.answered)
 
 
 @pytest.mark.criterion("R4.1", "R4.3", "R12.2")
@@ -296,22 +296,13 @@ def test_gateways_that_are_restarted_in_turn_lose_no_call(
         before = len(traffic.answered)
         fleet.until(lambda: len(traffic.answered), lambda n, least=before: n > least + 50)
     assert traffic.failed == []
-    recorded(fleet, traffic)
+    fleet.recorded(traffic.answered)
 
 
 def answered_by(front: Nginx, gateway: Gateway) -> int:
     """How many calls a gateway has answered that came through nginx."""
     there = f"127.0.0.1:{gateway.port}"
     return sum(tried[-1].startswith(there) for _, tried in front.calls())
-
-
-def recorded(fleet: Fleet, traffic: Traffic) -> None:
-    """Each call that was answered was so once, and has one row."""
-    answered = set(traffic.answered)
-    assert len(answered) == len(traffic.answered)
-    rows = fleet.until(fleet.rows, lambda rows: answered <= {row["request_id"] for row in rows})
-    ids = [row["request_id"] for row in rows]
-    assert len(ids) == len(set(ids))
 
 
 def kill(server: Gateway) -> float:

@@ -45,14 +45,6 @@ def helpers(gateway: Gateway) -> list[int]:
     return found
 
 
-def recorded(fleet: Fleet, traffic: Traffic) -> None:
-    """Every answered call has exactly one row, in the end."""
-    rows = fleet.until(
-        fleet.rows, lambda rows: set(traffic.answered) <= {row["request_id"] for row in rows}
-    )
-    assert len(rows) == len({row["request_id"] for row in rows})
-
-
 @pytest.mark.criterion("R4.1", "R12.2")
 def test_a_quiet_gateway_has_no_helper_and_a_busy_one_has(
     gateway: Gateways, openai: FakeOpenAI
@@ -75,7 +67,7 @@ def test_a_quiet_gateway_has_no_helper_and_a_busy_one_has(
     assert fleet.one(key).status == 200
     assert server.stop() == 0
     assert traffic.failed == []
-    recorded(fleet, traffic)
+    fleet.recorded(traffic.answered)
     assert not Path(f"/proc/{helper}").exists()
     assert list((server.folder / ".trunkline" / "ledger").glob("*.journal")) == []
 
@@ -96,7 +88,7 @@ def test_a_killed_helper_loses_no_call_and_is_replaced(
             os.kill(helper, signal.SIGKILL)
             server.wait_until_said("the ledger's process ended", times=times)
     assert traffic.failed == []
-    recorded(fleet, traffic)
+    fleet.recorded(traffic.answered)
     spent = sum(row["spend"] for row in fleet.rows() if row["api_key"])
     told = fleet.until(
         lambda: fleet.admin.ask("/key/info", key=key)["info"]["spend"],
@@ -117,7 +109,7 @@ def test_a_killed_gateway_leaves_a_helper_that_finishes(
         time.sleep(0.5)
         (helper,) = helpers(server)
         server.kill()
-    recorded(fleet, traffic)
+    fleet.recorded(traffic.answered)
     fleet.until(lambda: Path(f"/proc/{helper}").exists(), lambda exists: not exists)
 
 

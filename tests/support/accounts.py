@@ -105,6 +105,13 @@ class Fleet:
         finally:
             connection.close()
 
+    def recorded(self, call_ids: Sequence[str]) -> None:
+        """Each call that was answered was so once, and has exactly one row, in the end."""
+        answered = set(call_ids)
+        assert len(answered) == len(call_ids)
+        rows = self.until(self.rows, lambda rows: answered <= {row["request_id"] for row in rows})
+        assert len(rows) == len({row["request_id"] for row in rows})
+
     def rows_of(self, answers: Sequence[Answered]) -> list[dict[str, Any]]:
         """The rows of some calls, once all are there."""
         wanted = {answer.call_id for answer in answers}
