@@ -17,7 +17,7 @@ from typing import Any
 
 import yaml
 
-from tests.support.postgres import postgres_server
+from tests.support.postgres import PostgresServer, postgres_server
 from tests.support.redis import RedisServer, redis_server
 
 from .contenders import CONFIG, KEY, Contender, trunkline
@@ -39,24 +39,28 @@ def measure(upstream: Server, say: Say, *, rounds: int, seconds: float) -> Figur
     with ExitStack() as stack:
         redis = stack.enter_context(redis_server(FOLDER))
         postgres = stack.enter_context(postgres_server(durable=True))
-        state = {"redis_url": redis.url}
-        ledger = {"accounts": True, "database_url": postgres.database()}
-        local = {"accounts": True, "data_directory": str(FOLDER / "data")}
-        cache = {"cache": True, "cache_params": {"type": "redis", "redis_url": redis.url}}
-        configs: dict[str, Mapping[str, Any]] = {
-            "master": {},
-            "local": {"general_settings": local},
-            "redis": {"general_settings": ledger, "router_settings": state},
-            "cache": {"litellm_settings": cache},
-        }
         clients = {
-            name: stack.enter_context(_client(name, changes, upstream))
-            for name, changes in configs.items()
+            name: stack.enter_context(client_of(name, changes, upstream))
+            for name, changes in changes_of(redis, postgres).items()
         }
         trips = _round_trips(redis, clients["redis"])
         say(f"accounts: {trips:.2f} round trips to Redis a call")
         rates = _rates(clients, say, rounds, seconds)
     return {"connections": HEADLINE, "rates": rates, "redis_round_trips": trips}
+
+
+def changes_of(redis: RedisServer, postgres: PostgresServer) -> dict[str, Mapping[str, Any]]:
+    """What each kind of gateway has beside the common configuration."""
+    state = {"redis_url": redis.url}
+    ledger = {"accounts": True, "database_url": postgres.database()}
+    local = {"accounts": True, "data_directory": str(FOLDER / "data")}
+    cache = {"cache": True, "cache_params": {"type": "redis", "redis_url": redis.url}}
+    return {
+        "master": {},
+        "local": {"general_settings": local},
+        "redis": {"general_settings": ledger, "router_settings": state},
+        "cache": {"litellm_settings": cache},
+    }
 
 
 def _rates(clients: Mapping[str, Client], say: Say, rounds: int, seconds: float) -> Figures:
@@ -75,7 +79,7 @@ def _rates(clients: Mapping[str, Client], say: Say, rounds: int, seconds: float)
 
 
 @contextmanager
-def _client(name: str, changes: Mapping[str, Any], upstream: Server) -> Iterator[Client]:
+def client_of(name: str, changes: Mapping[str, Any], upstream: Server) -> Iterator[Client]:
     """A client of a gateway that runs with the common configuration and these changes."""
     config = yaml.safe_load(CONFIG.read_text())
     for section, values in changes.items():

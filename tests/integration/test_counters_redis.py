@@ -262,7 +262,7 @@ async def test_a_connection_that_breaks_while_calls_wait_counts_none_of_them_twi
 ) -> None:
     async with process(server.url) as one:
         counters = one.counters
-        holds = (requests(10_000), budget(10**6, 10, spent=0))
+        holds = (requests(10**6), budget(10**8, 10, spent=0))
         await admitted(counters, *holds)
         stop = asyncio.Event()
 
@@ -285,7 +285,7 @@ async def test_a_connection_that_breaks_while_calls_wait_counts_none_of_them_twi
         _, *done = await asyncio.gather(*running)
         assert one.told.failures == 0
         call = await admitted(counters, *holds)
-        assert call.left == (10_000 - sum(done) - 2, 10**6 - 10 * sum(done) - 20)
+        assert call.left == (10**6 - sum(done) - 2, 10**8 - 10 * sum(done) - 20)
         assert await one.stream.length() == sum(done)
 
 

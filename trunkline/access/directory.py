@@ -77,14 +77,15 @@ class Remembered(Generic[T]):
         self._changes = 0
 
     def known(self, name: str) -> T | None:
-        """What is good without looking."""
-        kept = self._kept.get(name) or self._absent.get(name)
+        """What is good without looking; None where nothing is, or where that is what is known."""
+        kept = self._found(name)
         return kept.value if kept is not None and self._clock() < kept.fresh else None
 
     async def get(self, name: str) -> T:
         """Raises StoreUnavailable where it isn't known and can't be looked up."""
-        if (known := self.known(name)) is not None:
-            return known
+        kept = self._found(name)
+        if kept is not None and self._clock() < kept.fresh:
+            return kept.value
         try:
             return await self.read(name)
         except StoreUnavailable:

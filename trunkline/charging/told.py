@@ -51,7 +51,7 @@ def told(admitted: Admitted) -> list[tuple[bytes, bytes]]:
         kind = hold.kind
         if kind in _NAMES and (kind not in least or left < least[kind][1]):
             least[kind] = hold.maximum, left
-    return [each for kind, told in least.items() for each in _headers(kind, *told)]
+    return [each for kind, known in least.items() for each in _headers(kind, *known)]
 
 
 def _headers(kind: Kind, maximum: int, left: int) -> list[tuple[bytes, bytes]]:

@@ -159,7 +159,7 @@ def _engine(url: URL, connections: int, timeout: float) -> AsyncEngine:
     def _let_go(connection: Any, record: Any, error: BaseException | None) -> None:
         # Whose caller is cancelled is closed, but that ends no transaction while anything, as a
         # traceback, refers to a statement: nobody else could write.
-        with contextlib.suppress(BaseException):
+        with contextlib.suppress(Exception, asyncio.CancelledError):
             connection.rollback()
 
     @event.listens_for(engine.sync_engine, "begin")

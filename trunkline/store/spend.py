@@ -226,13 +226,13 @@ _FRESH_IDS = _FRESH.format(into="trunkline_spend_seen", columns="request_id, sta
 async def _on_sqlite(connection: AsyncConnection, batch: Batch, logs: bool) -> int:
     for statement in _TEMPORARY_OF_SQLITE:
         await connection.exec_driver_sql(statement)
-    for statement, rows in (
-        (_INTO_INCOMING, [_values(row) for row in batch.rows]),
-        (_INTO_TAGS, batch.tags),
-        (_INTO_SHARED, batch.shared),
+    for statement, values in (
+        (_INTO_INCOMING, await _values(batch.rows)),
+        (_INTO_TAGS, list(batch.tags)),
+        (_INTO_SHARED, list(batch.shared)),
     ):
-        if rows:
-            await connection.exec_driver_sql(statement, [tuple(each) for each in rows])
+        if values:
+            await connection.exec_driver_sql(statement, values)
     into = "trunkline_spend_logs" if logs else "trunkline_spend_seen"
     columns = _LISTED if logs else "request_id, started_at"
     same = f"FROM {into} AS known WHERE known.request_id = trunkline_incoming.request_id"
@@ -246,10 +246,15 @@ async def _on_sqlite(connection: AsyncConnection, batch: Batch, logs: bool) -> i
     return len(batch.rows) - twice.rowcount
 
 
-def _values(row: bytes) -> list[Any]:
-    values: list[Any] = orjson.loads(row)[: len(COLUMNS)]
-    values[_TAGS] = orjson.dumps(values[_TAGS]).decode()
-    return values
+async def _values(rows: Sequence[bytes]) -> list[tuple[Any, ...]]:
+    found = []
+    for number, row in enumerate(rows, 1):
+        if number % AT_A_TIME == 0:
+            await asyncio.sleep(0)
+        values = orjson.loads(row)[: len(COLUMNS)]
+        values[_TAGS] = orjson.dumps(values[_TAGS]).decode()
+        found.append(tuple(values))
+    return found
 
 
 def _taken(place: int) -> str:
