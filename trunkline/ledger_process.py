@@ -22,7 +22,6 @@ from pathlib import Path
 from typing import Any
 
 import orjson
-import uvloop
 from sqlalchemy import URL, make_url
 
 from .access.periods import next_reset
@@ -145,6 +144,8 @@ async def keep(descriptor: int) -> None:
 
 def main() -> None:
     """Runs the process."""
+    import uvloop  # noqa: PLC0415 - Lambda has none, and imports this module
+
     # Who ends all processes of a service at once means the gateway, which isn't done yet.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
