@@ -10,7 +10,6 @@ database by then what it was sent, or leaves it on the disk.
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import signal
 import socket
 import sys
@@ -149,8 +148,7 @@ def main() -> None:
     # Who ends all processes of a service at once means the gateway, which isn't done yet.
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    with contextlib.suppress(KeyboardInterrupt):
-        uvloop.run(keep(int(sys.argv[1])))
+    uvloop.run(keep(int(sys.argv[1])))
 
 
 if __name__ == "__main__":

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import time
@@ -130,28 +131,35 @@ async def ledger(
         await found.close()
 
 
-async def handed(ledger: RemoteLedger) -> int:
+async def handed(ledger: RemoteLedger, caplog: pytest.LogCaptureFixture) -> int:
     """The id of the process, once there is one."""
+    caplog.set_level(logging.INFO, "trunkline.ledger")
     for number in range(remote.MANY):
         ledger.note(row(f"first-{number}"))
     async with asyncio.timeout(30):
-        while ledger.helper is None:
+        while True:
+            for record in caplog.records:
+                if record.message == STARTED:
+                    return int(record.__dict__["pid"])
             await asyncio.sleep(0.05)
-    return ledger.helper
 
 
-async def test_what_was_taken_before_a_flush_is_in_the_database(tmp_path: Path) -> None:
+async def test_what_was_taken_before_a_flush_is_in_the_database(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with database_at("", tmp_path) as database, ledger(database, tmp_path) as kept:
-        await handed(kept)
+        await handed(kept, caplog)
         await asyncio.gather(*(kept.record(row(number)) for number in range(5_000)))
         await kept.flush()
         assert len(await ids(database)) == 5_000 + remote.MANY
         assert kept.waiting == 0
 
 
-async def test_a_process_that_says_nothing_is_ended_and_its_rows_are_kept(tmp_path: Path) -> None:
+async def test_a_process_that_says_nothing_is_ended_and_its_rows_are_kept(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with database_at("", tmp_path) as database, ledger(database, tmp_path) as kept:
-        helper = await handed(kept)
+        helper = await handed(kept, caplog)
         await kept.record(row("before"))
         os.kill(helper, signal.SIGSTOP)
         async with asyncio.timeout(remote.SILENT + 15):
@@ -162,9 +170,11 @@ async def test_a_process_that_says_nothing_is_ended_and_its_rows_are_kept(tmp_pa
         assert len(await ids(database)) == remote.MANY + 51
 
 
-async def test_rows_of_a_process_that_was_killed_are_there_after_a_flush(tmp_path: Path) -> None:
+async def test_rows_of_a_process_that_was_killed_are_there_after_a_flush(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     async with database_at("", tmp_path) as database, ledger(database, tmp_path) as kept:
-        helper = await handed(kept)
+        helper = await handed(kept, caplog)
         for number in range(300):
             await kept.record(row(number))
         os.kill(helper, signal.SIGKILL)
@@ -173,10 +183,12 @@ async def test_rows_of_a_process_that_was_killed_are_there_after_a_flush(tmp_pat
         assert len(await ids(database)) == remote.MANY + 400
 
 
-async def test_budgets_that_begin_anew_are_told(tmp_path: Path) -> None:
+async def test_budgets_that_begin_anew_are_told(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     heard: list[Reset] = []
     async with database_at("", tmp_path) as database, ledger(database, tmp_path, heard) as kept:
-        await handed(kept)
+        await handed(kept, caplog)
         past = datetime.fromtimestamp(time.time() - 60, UTC)
         await put(
             database, tables.keys, token="k", spend=7, budget_duration="1d", budget_reset_at=past
@@ -205,13 +217,15 @@ async def test_a_program_that_fails_to_start_costs_nothing(
         assert len(await ids(database)) == remote.MANY + 1
 
 
-async def test_a_flush_says_that_the_database_is_away(tmp_path: Path) -> None:
+async def test_a_flush_says_that_the_database_is_away(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
     with postgres_server() as server:
         async with (
             database_at(server.database(), tmp_path) as database,
             ledger(database, tmp_path) as kept,
         ):
-            await handed(kept)
+            await handed(kept, caplog)
             await kept.flush()
             server.kill()
             await kept.record(row("later"))

@@ -44,8 +44,11 @@ async def main(name, url, folder, redis):
         ledger.start()
         for number in range(100_000):
             this = row(f"{name}-{number}", key_hash="k1")
-            (id,) = await stream.add([this.encoded()]) if stream else [None]
-            await ledger.record(this, id)
+            if stream:
+                (id,) = await stream.add([this.encoded()])
+                ledger.hold(this.encoded(), id)
+            else:
+                await ledger.record(this)
             print(this.call_id, flush=True)
 
 asyncio.run(main(*sys.argv[1:]))
@@ -125,7 +128,7 @@ async def test_rows_that_a_living_gateway_is_about_to_bring_are_left_to_it(
         ledger = ledger_of(database, tmp_path, stream=stream)
         mine, others = row(1), row(2)
         first, _ = await stream.add([mine.encoded(), others.encoded()])
-        await ledger.record(mine, first)
+        ledger.hold(mine.encoded(), first)
         await ledger._recovery.stream()
         assert await ids(database) == ["call-2"]
         await ledger.flush()
@@ -143,9 +146,9 @@ async def test_rows_that_redis_lost_are_written_from_memory(
         for number in range(100):
             each = row(number)
             (id,) = await stream.add([each.encoded()])
-            await ledger.record(each, id)
+            ledger.hold(each.encoded(), id)
         redis.kill()
-        await ledger.record(row(100), None)
+        await ledger.record(row(100))
         await ledger.flush()
         assert await count(database) == 101
         redis.start()

@@ -19,6 +19,7 @@ class Limit:
     counter: see `state.contract.Hold`. of: the name of the scope, as errors tell it.
     budget: of one of money; None for others, whose `maximum` counts.
     shared: whether no row of the database stands for who spent it, only a sum.
+    one: what a call takes of a limit that counts calls; None of others.
     """
 
     counter: str
@@ -28,7 +29,6 @@ class Limit:
     budget: Budget | None = None
     shared: bool = False
     one: Hold | None = None
-    """What every call takes of it, where that is the same for all."""
 
     def hold(
         self, estimate: Estimate, now: float, *, first: bool, places: bool = False

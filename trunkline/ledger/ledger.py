@@ -73,25 +73,20 @@ class Ledger:
             )
         ]
 
-    async def record(self, row: SpendRow, stream_id: str | None = None) -> None:
-        """Returns when the row outlives this process.
-
-        stream_id: of the row in the stream, where it is already; else it goes to the disk.
+    async def record(self, row: SpendRow) -> None:
+        """Returns when the row is on the disk.
 
         Never fails: where the disk can't be written, the row is in memory, and that is told.
         """
-        if stream_id is not None:
-            self.hold(row.encoded(), stream_id)
-        else:
-            await self.take(row.encoded())
-
-    def hold(self, row: bytes, stream_id: str) -> bool:
-        """Keeps an encoded row of the stream in memory, too; without room, it rests there."""
-        return self._drain.add(Kept(row, stream_id))
+        await self.take(row.encoded())
 
     def note(self, row: SpendRow) -> None:
         """The same without waiting for the disk."""
         self.take(row.encoded())
+
+    def hold(self, row: bytes, stream_id: str) -> None:
+        """Keeps an encoded row in memory that is in the stream; without room, it rests there."""
+        self._drain.add(Kept(row, stream_id))
 
     def take(self, row: bytes) -> asyncio.Future[Any]:
         """Begins to keep an encoded row; the future is done when it outlives this process, or when

@@ -1,8 +1,8 @@
 """A ledger that another process keeps once many rows come.
 
 What writes to the disk and to the database are threads. Each that comes back from there waits for
-the interpreter's lock, and then the event loop waits for it: of a busy gateway, that took a seventh
-of the time. To a process of its own, rows go many at once, by one write to a socket.
+the interpreter's lock, and then the event loop waits for it, again and again. To a process of its
+own, rows go many at once, by one write to a socket.
 
 While there is none, and when it ends or says nothing, this process keeps the ledger itself. What
 the other one left on the disk is brought as that of any process that died.
@@ -26,7 +26,7 @@ from .writer import Writer
 
 log = logging.getLogger("trunkline.ledger")
 
-MANY = 100
+MANY = 50
 """Rows within `LOOK` from which on another process is worth its memory."""
 LOOK = 1.0
 """Seconds between two looks at how many came, and at whether the other process answers."""
@@ -73,11 +73,6 @@ class RemoteLedger(Ledger):
         """Rows that the database hasn't; of those of the other process, all since the last flush
         that succeeded."""
         return super().waiting + (self._writer.waiting if self._writer else 0)
-
-    @property
-    def helper(self) -> int | None:
-        """The id of the process that takes rows now; None where there is none."""
-        return self._writer.pid if self._writer else None
 
     async def flush(self) -> None:
         if self._writer is not None:

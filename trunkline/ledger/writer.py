@@ -86,6 +86,7 @@ class Writer(asyncio.Protocol):
 
     @property
     def pid(self) -> int:
+        """Of the process."""
         return self._process.pid
 
     def take(self, row: bytes) -> Answered:
@@ -130,8 +131,9 @@ class Writer(asyncio.Protocol):
 
     async def close(self) -> None:
         """Lets the process write what it has, and waits for its end."""
-        self._send()
-        self._transport.write_eof()
+        if not self.ended.done():
+            self._send()
+            self._transport.write_eof()
         try:
             await asyncio.to_thread(self._process.wait, CLOSE_SECONDS)
         except subprocess.TimeoutExpired:
